@@ -1,0 +1,1 @@
+"""The inference log: group-commit writer and its row type."""

