@@ -39,5 +39,6 @@ class StoreSettings(BaseSettings):
         if written.is_file():
             return written.read_text().strip()
         raise RuntimeError(
-            f"No database: set PILOTHOUSE_DATABASE_URL, or start the embedded one with `pilothouse up` (home {self.home})"
+            "No database: set PILOTHOUSE_DATABASE_URL, or start the embedded one with `pilothouse up` "
+            f"(home {self.home})"
         )

@@ -1,0 +1,121 @@
+"""Who calls, and what they may do: bearer keys, scopes and project bounds."""
+
+import asyncio
+import hmac
+import time
+import uuid
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from litestar.connection import ASGIConnection
+from litestar.handlers import BaseRouteHandler
+
+from api.errors import Forbidden, NotAuthenticated
+from monitoring.store.database import Database
+from monitoring.store.errors import NotFound
+from monitoring.store.keys import find_key, parse_key, secret_sha256
+
+_CACHE_S = 10.0
+_CACHE_KEYS = 10_000
+
+
+@dataclass(frozen=True)
+class Principal:
+    """The key behind a request."""
+
+    key_id: str
+    scopes: frozenset[str]
+    project_id: uuid.UUID | None
+
+    def may(self, scope: str) -> bool:
+        """Say whether the key holds a scope; `admin` holds them all."""
+        return scope in self.scopes or "admin" in self.scopes
+
+    def require_project(self, project_id: uuid.UUID, *, kind: str = "project", identifier: object = None) -> None:
+        """Raise NotFound for `kind` when the key is bound to another project: what it may not see is not there."""
+        if self.project_id is not None and self.project_id != project_id:
+            raise NotFound(kind, identifier or project_id)
+
+
+@dataclass(frozen=True)
+class _CachedKey:
+    secret_sha256: bytes
+    principal: Principal
+    expires_at: datetime | None
+    fresh_until: float
+
+
+class KeyRing:
+    """Checks keys against the database, remembering good ones for a few seconds."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._cached: dict[str, _CachedKey] = {}
+
+    def forget(self, key_id: str | None = None) -> None:
+        """Drop one remembered key, or all of them, so that a revocation counts at once."""
+        if key_id is None:
+            self._cached.clear()
+        else:
+            self._cached.pop(key_id, None)
+
+    async def authenticate(self, authorization: str | None) -> Principal:
+        """Return the caller of an Authorization header. Raises NotAuthenticated."""
+        key_id, secret = _bearer_key(authorization)
+        known = self._cached.get(key_id)
+        if known is None or known.fresh_until < time.monotonic():
+            known = await asyncio.to_thread(self._load, key_id)
+        if known is None or not hmac.compare_digest(known.secret_sha256, secret_sha256(secret)):
+            raise NotAuthenticated("This API key is not known")
+        if known.expires_at is not None and known.expires_at <= datetime.now(UTC):
+            raise NotAuthenticated("This API key has expired")
+        return known.principal
+
+    def _load(self, key_id: str) -> _CachedKey | None:
+        with self._database.transaction() as session:
+            row = find_key(session, key_id)
+        if row is None or row.revoked_at is not None:
+            self._cached.pop(key_id, None)
+            return None
+        known = _CachedKey(
+            secret_sha256=row.secret_sha256,
+            principal=Principal(key_id=row.id, scopes=frozenset(row.scopes), project_id=row.project_id),
+            expires_at=row.expires_at,
+            fresh_until=time.monotonic() + _CACHE_S,
+        )
+        if len(self._cached) >= _CACHE_KEYS:
+            self._cached.clear()
+        self._cached[key_id] = known
+        return known
+
+
+def _bearer_key(authorization: str | None) -> tuple[str, str]:
+    scheme, _, text = (authorization or "").partition(" ")
+    parsed = parse_key(text.strip()) if scheme.lower() == "bearer" else None
+    if parsed is None:
+        raise NotAuthenticated("Send an API key: `Authorization: Bearer pk_...`")
+    return parsed
+
+
+type_guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Coroutine[Any, Any, None]]
+
+
+def requires(scope: str) -> type_guard:
+    """Return the guard that lets a request pass when its key holds `scope`, and notes who calls in `scope["user"]`."""
+
+    async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
+        principal = await connection.app.state.key_ring.authenticate(connection.headers.get("authorization"))
+        if not principal.may(scope):
+            raise Forbidden(f"This API key lacks the scope `{scope}`")
+        connection.scope["user"] = principal
+
+    guard.__pilothouse_scope__ = scope  # type: ignore[attr-defined]
+    return guard
+
+
+def provide_principal(request: Any) -> Principal:  # noqa: ANN401 - Litestar injects its request
+    """Give a handler the caller that the guard found."""
+    principal: Principal = request.scope["user"]
+    return principal

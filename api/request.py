@@ -1,0 +1,32 @@
+"""How a JSON body is read: strictly, as the handler's own type, with the contract's rules for empty bodies."""
+
+from typing import Any
+
+import msgspec
+from litestar import Request
+
+from api.errors import UnsupportedMediaType
+
+
+class ApiRequest(Request[Any, Any, Any]):
+    """A request whose JSON body decodes straight into the type the handler declares as `data`."""
+
+    async def body(self) -> bytes:
+        """Return the body; an empty one counts as `{}` where the handler reads JSON."""
+        raw = await super().body()
+        if not raw and self.route_handler.parsed_data_field is not None:
+            return b"{}"
+        return raw
+
+    async def json(self) -> Any:  # noqa: ANN401
+        """Return the decoded body.
+
+        Raises UnsupportedMediaType when it is declared as something else, msgspec.DecodeError when it is not JSON and
+        msgspec.ValidationError when it is not of the handler's type (unknown fields included).
+        """
+        declared = self.content_type[0]
+        raw = await self.body()
+        if raw != b"{}" and declared and declared != "application/json" and not declared.endswith("+json"):
+            raise UnsupportedMediaType(f"Send the body as application/json, not {declared}")
+        field = self.route_handler.parsed_data_field
+        return msgspec.json.decode(raw, type=field.annotation if field else Any)

@@ -1,0 +1,25 @@
+"""The API door's settings, read once from the environment (prefix PILOTHOUSE_)."""
+
+from pydantic import Field, SecretStr, computed_field
+
+from monitoring.store.location import StoreSettings
+
+
+class Settings(StoreSettings):
+    """Where the API listens, which Prefect it talks to, and its bounds. Plain values; building the world is `app`'s."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8888, ge=1, le=65535)
+    prefect_host: str = "127.0.0.1"
+    prefect_port: int = Field(default=4200, ge=1, le=65535)
+    prefect_database_url: str | None = None
+    admin_key: SecretStr | None = None
+    jvm_heap_mb: int = Field(default=256, ge=64)
+    max_request_mb: int = Field(default=32, ge=1, description="largest JSON body, in MiB")
+    max_upload_mb: int = Field(default=512, ge=1, description="largest multipart upload, in MiB")
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def prefect_address(self) -> str:
+        """The address of Prefect's UI; its API is below `/api`."""
+        return f"http://{self.prefect_host}:{self.prefect_port}"
