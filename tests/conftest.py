@@ -11,6 +11,7 @@ from sqlalchemy import make_url
 
 from monitoring.store.database import Database
 from monitoring.store.migrate import migrate
+from tests.h2o_models import TrainedModels, trained_models
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +52,12 @@ def database(database_url: str) -> Iterator[Database]:
     opened = Database(database_url)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def h2o_models() -> TrainedModels:
+    """Real models by name, trained by an H2O cluster the first time (about 80 s) and cached in `.cache`."""
+    return trained_models()
 
 
 def _sibling(url: str, name: str) -> str:
