@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from sqlalchemy import text
 from sqlmodel import Session
 
+_ADVISORY_LOCK = 7_415_066_212  # any constant of ours; two processes create partitions one after the other
+
 
 def partition_name(day: date) -> str:
     """Return the table name of a UTC day's partition."""
@@ -19,13 +21,25 @@ def ensure_partitions(session: Session, *, now: datetime, days_back: int = 1, da
 
 
 def create_partition(session: Session, day: date) -> None:
-    """Create one UTC day's partition unless it exists."""
-    name = partition_name(day)
-    if session.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar() is not None:
+    """Create one UTC day's partition unless it exists.
+
+    It is made aside and then attached: CREATE TABLE ... PARTITION OF would lock the whole log against reading, and wait
+    for every long read while all writers wait behind it.
+    """
+    if _exists(session, day):
         return
+    session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    if _exists(session, day):
+        return
+    name = partition_name(day)
+    session.execute(text(f"CREATE TABLE {name} (LIKE inference_log INCLUDING ALL)"))
     session.execute(
         text(
-            f"CREATE TABLE IF NOT EXISTS {name} PARTITION OF inference_log "
+            f"ALTER TABLE inference_log ATTACH PARTITION {name} "
             f"FOR VALUES FROM ('{day:%Y-%m-%d} 00:00:00+00') TO ('{day + timedelta(days=1):%Y-%m-%d} 00:00:00+00')"
         )
     )
+
+
+def _exists(session: Session, day: date) -> bool:
+    return session.execute(text("SELECT to_regclass(:name)"), {"name": partition_name(day)}).scalar() is not None
