@@ -1,0 +1,121 @@
+"""A window measured against a profile: counts per frozen bin turned into PSI."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from monitoring.bins import MISSING, UNSEEN, Counts, NumericBins
+from monitoring.counts import WindowCounts
+from monitoring.profile import Binned, Profile
+from monitoring.psi import INSUFFICIENT_DATA, Status, band, critical_value, overall, psi
+
+MIN_ROWS = 100
+
+
+@dataclass(frozen=True)
+class BinnedDrift:
+    """One distribution's drift. `psi` is None when the window has no rows; shares are of 1."""
+
+    psi: float | None
+    status: Status
+    critical_value: float | None
+    missing_share: float | None
+    unseen_share: float | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return dict(vars(self))
+
+
+@dataclass(frozen=True)
+class DriftMeasurement:
+    """What a drift result stores: PSI by feature and of the predictions, over `inference_rows` rows with inputs."""
+
+    overall_status: Status
+    overall_psi: float | None
+    features: dict[str, BinnedDrift]
+    importance: dict[str, float | None]
+    prediction: BinnedDrift
+    prediction_shares: dict[str, dict[str, float | None]] | None
+    inference_rows: int
+    skipped_rows: int
+
+    def features_json(self) -> dict[str, dict[str, Any]]:
+        """Return {name: {psi, status, critical_value, missing_share, unseen_share, importance}}."""
+        return {name: {**drift.to_json(), "importance": self.importance[name]} for name, drift in self.features.items()}
+
+    def prediction_json(self) -> dict[str, Any]:
+        """Return the predictions' drift and, in classification, {label: {expected, actual}} shares."""
+        shown = self.prediction.to_json()
+        return shown if self.prediction_shares is None else {**shown, "labels": self.prediction_shares}
+
+
+def measure(profile: Profile, counts: WindowCounts, *, min_rows: int = MIN_ROWS) -> DriftMeasurement:
+    """Return the window's drift; below `min_rows` every status is `insufficient_data`, whatever the values."""
+    enough = counts.rows >= min_rows
+    features = {
+        feature.name: _drift(feature.binned, actual, enough=enough)
+        for feature, actual in zip(profile.features, counts.features, strict=True)
+    }
+    values = [drift.psi for drift in features.values() if drift.psi is not None]
+    status, mean = overall(values) if values else (INSUFFICIENT_DATA, None)
+    return DriftMeasurement(
+        overall_status=status if enough else INSUFFICIENT_DATA,
+        overall_psi=mean,
+        features=features,
+        importance={feature.name: feature.importance for feature in profile.features},
+        prediction=_prediction_drift(profile, counts, enough=enough),
+        prediction_shares=_label_shares(profile.labels, counts.labels),
+        inference_rows=counts.rows,
+        skipped_rows=counts.skipped,
+    )
+
+
+def _prediction_drift(profile: Profile, counts: WindowCounts, *, enough: bool) -> BinnedDrift:
+    """Drift of the score where the profile bins it, else of the labels."""
+    if profile.score is not None and counts.score is not None:
+        return _drift(profile.score, counts.score, enough=enough)
+    if profile.labels is None or counts.labels is None:
+        raise ValueError("A profile must bin scores or labels")
+    return _drift(profile.labels, counts.labels, enough=enough)
+
+
+def _drift(binned: Binned, actual: Counts, *, enough: bool) -> BinnedDrift:
+    expected = np.asarray(binned.expected, dtype=np.int64)
+    rows = int(actual.sum())
+    if rows == 0:
+        return BinnedDrift(None, INSUFFICIENT_DATA, None, None, None)
+    value = psi(expected, actual)
+    reached = int(np.count_nonzero(expected + actual))
+    return BinnedDrift(
+        psi=value,
+        status=band(value) if enough else INSUFFICIENT_DATA,
+        critical_value=critical_value(int(expected.sum()), rows, reached),
+        missing_share=int(actual[MISSING]) / rows,
+        unseen_share=int(actual[UNSEEN]) / rows,
+    )
+
+
+def _label_shares(binned: Binned | None, actual: Counts | None) -> dict[str, dict[str, float | None]] | None:
+    if binned is None or actual is None:
+        return None
+    before, now = sum(binned.expected), int(actual.sum())
+    return {
+        name: {"expected": e / before, "actual": a / now if now else None}
+        for name, e, a in zip(binned.bins.names[:-3], binned.expected, actual.tolist(), strict=False)
+    }
+
+
+def bin_shares(binned: Binned, actual: Counts) -> list[dict[str, Any]]:
+    """Return per bin {name, expected, actual} shares for a chart; numeric bins carry `upper`, None when open."""
+    before, now = sum(binned.expected), int(actual.sum())
+    uppers: Sequence[float | None] = ()
+    if isinstance(binned.bins, NumericBins):
+        uppers = [*binned.bins.edges, None, None, None]
+    return [
+        {"name": name, "expected": e / before, "actual": a / now if now else None}
+        | ({"upper": uppers[place]} if uppers else {})
+        for place, (name, e, a) in enumerate(zip(binned.bins.names, binned.expected, actual.tolist(), strict=True))
+    ]

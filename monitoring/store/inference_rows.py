@@ -1,0 +1,65 @@
+"""A deployment's window of the log, streamed into Polars with bounded memory."""
+
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+
+import polars as pl
+import pyarrow as pa
+from adbc_driver_manager import Error as AdbcError
+from adbc_driver_postgresql import StatementOptions, dbapi
+
+from monitoring.features import FeatureSpec
+from monitoring.payloads import LogBatch, decode_inputs
+from monitoring.windows import Window
+
+_BATCH_BYTES = 32 << 20
+_STATEMENT_TIMEOUT_S = 120
+_CONNECT_TIMEOUT_S = 10
+
+
+class LogUnreadable(RuntimeError):
+    """PostgreSQL did not give the rows (away, too slow, restarted): worth another try from the start."""
+
+
+def read_window(
+    database_url: str, deployment_id: uuid.UUID, window: Window, features: Sequence[FeatureSpec]
+) -> Iterator[LogBatch]:
+    """Yield the window's answered rows in batches of about 100,000, one snapshot of the database, in no set order.
+
+    Memory is that of one batch, whatever the window. Raises LogUnreadable, also between batches.
+    """
+    try:
+        with closing(_connect(database_url)) as connection, closing(connection.cursor()) as cursor:
+            cursor.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT_S}s'")
+            cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES)})
+            cursor.execute(_query(deployment_id, window))
+            for batch in cursor.fetch_record_batch():
+                yield _log_batch(batch, features)
+    except (AdbcError, pa.ArrowException, OSError) as error:
+        raise LogUnreadable(f"The inference log could not be read: {str(error)[:300]}") from error
+
+
+def _connect(database_url: str) -> dbapi.Connection:
+    return dbapi.connect(
+        f"{database_url}{'&' if '?' in database_url else '?'}connect_timeout={_CONNECT_TIMEOUT_S}", autocommit=True
+    )
+
+
+def _query(deployment_id: uuid.UUID, window: Window) -> str:
+    """Literals, not parameters: ADBC streams by COPY only without them, and the planner prunes partitions by them."""
+    return (
+        "SELECT inputs::text AS inputs, prediction, score, uuid_hash_extended(id, 0) AS draw FROM inference_log "
+        f"WHERE deployment_id = '{uuid.UUID(str(deployment_id))}' AND status_code = 200 "
+        f"AND created_at >= '{window.start.isoformat()}' AND created_at < '{window.end.isoformat()}'"
+    )
+
+
+def _log_batch(batch: pa.RecordBatch, features: Sequence[FeatureSpec]) -> LogBatch:
+    rows = pl.DataFrame(pl.from_arrow(batch))
+    with_inputs = rows.filter(pl.col("inputs").is_not_null())
+    return LogBatch(
+        inputs=decode_inputs(with_inputs["inputs"], features),
+        answers=with_inputs.select("prediction", "score", "draw"),
+        skipped=rows.height - with_inputs.height,
+    )
