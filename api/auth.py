@@ -38,6 +38,11 @@ class Principal:
         if self.project_id is not None and self.project_id != project_id:
             raise NotFound(kind, identifier or project_id)
 
+    def require_all_projects(self) -> None:
+        """Raise Forbidden when the key is bound to one project."""
+        if self.project_id is not None:
+            raise Forbidden(f"This API key belongs to project {self.project_id} and may not do this")
+
 
 @dataclass(frozen=True)
 class _CachedKey:
@@ -53,9 +58,11 @@ class KeyRing:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._cached: dict[str, _CachedKey] = {}
+        self._forgettings = 0
 
     def forget(self, key_id: str | None = None) -> None:
         """Drop one remembered key, or all of them, so that a revocation counts at once."""
+        self._forgettings += 1
         if key_id is None:
             self._cached.clear()
         else:
@@ -74,6 +81,8 @@ class KeyRing:
         return known.principal
 
     def _load(self, key_id: str) -> _CachedKey | None:
+        """Read a key; one read while another thread revoked something is used once and not remembered."""
+        forgettings = self._forgettings
         with self._database.transaction() as session:
             row = find_key(session, key_id)
         if row is None or row.revoked_at is not None:
@@ -87,7 +96,8 @@ class KeyRing:
         )
         if len(self._cached) >= _CACHE_KEYS:
             self._cached.clear()
-        self._cached[key_id] = known
+        if forgettings == self._forgettings:
+            self._cached[key_id] = known
         return known
 
 

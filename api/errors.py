@@ -6,10 +6,11 @@ from http import HTTPStatus
 from typing import Any
 
 import msgspec
+import psycopg
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.types import ExceptionHandlersMap
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from monitoring.store.errors import Conflict, NotFound
@@ -52,6 +53,19 @@ class TooLarge(Exception):
     """The body or an upload passes its bound (413)."""
 
 
+class TooSlow(Exception):
+    """The body did not arrive in time (408)."""
+
+
+class AlreadyAnswered(Exception):
+    """The Idempotency-Key was answered before: give that answer again, as it was."""
+
+    def __init__(self, status_code: int, body: bytes) -> None:
+        super().__init__(f"answered before with {status_code}")
+        self.status_code = status_code
+        self.body = body
+
+
 class Unavailable(Exception):
     """A part we need does not answer just now (503 with Retry-After, in whole seconds)."""
 
@@ -65,6 +79,7 @@ _STATUS_BY_ERROR: dict[type[Exception], int] = {
     NotAuthenticated: 401,
     Forbidden: 403,
     NotFound: 404,
+    TooSlow: 408,
     Conflict: 409,
     TooLarge: 413,
     UnsupportedMediaType: 415,
@@ -148,6 +163,29 @@ def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException)
     return problem(request, status, error.detail, errors=errors, headers=error.headers)
 
 
+def answer_again(_: Request[Any, Any, Any], error: AlreadyAnswered) -> Response[Any]:
+    """Give the first answer to an Idempotency-Key again."""
+    return Response(
+        error.body,
+        status_code=error.status_code,
+        media_type="application/json",
+        headers={"Idempotent-Replayed": "true"},
+    )
+
+
+def answer_unstorable(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer a value that passed our checks and that PostgreSQL refuses (a NUL character, a number out of range)."""
+    logger.info("unstorable value during %s %s: %s", request.method, request.url.path, type(error).__name__)
+    wrong = FieldError("body", "A value cannot be stored: a NUL character, or a number or time out of range")
+    return problem(request, 422, wrong.message, errors=[wrong])
+
+
+def answer_lost_race(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
+    """Answer a change that a concurrent one made impossible between our check and our write."""
+    logger.info("lost race during %s %s: %s", request.method, request.url.path, type(error).__name__)
+    return problem(request, 409, "Something this refers to was changed or removed at the same moment: look and retry")
+
+
 def answer_database_down(request: Request[Any, Any, Any], error: Exception) -> Response[Any]:
     """Answer 503 while PostgreSQL is away: the state passes, so the caller may retry."""
     logger.warning("database unavailable during %s %s: %s", request.method, request.url.path, type(error).__name__)
@@ -165,7 +203,13 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     msgspec.MsgspecError: answer_decode_error,
     ValidationException: answer_parameter_error,
     HTTPException: answer_http_exception,
+    AlreadyAnswered: answer_again,
+    DataError: answer_unstorable,
+    psycopg.DataError: answer_unstorable,
+    IntegrityError: answer_lost_race,
+    psycopg.IntegrityError: answer_lost_race,
     OperationalError: answer_database_down,
+    psycopg.OperationalError: answer_database_down,
     PoolTimeout: answer_database_down,
     Exception: answer_bug,
 }

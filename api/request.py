@@ -29,4 +29,9 @@ class ApiRequest(Request[Any, Any, Any]):
         if raw != b"{}" and declared and declared != "application/json" and not declared.endswith("+json"):
             raise UnsupportedMediaType(f"Send the body as application/json, not {declared}")
         field = self.route_handler.parsed_data_field
-        return msgspec.json.decode(raw, type=field.annotation if field else Any)
+        try:
+            return msgspec.json.decode(raw, type=field.annotation if field else Any)
+        except UnicodeDecodeError as error:
+            raise msgspec.DecodeError("it is not UTF-8 text") from error
+        except RecursionError as error:
+            raise msgspec.DecodeError("it is nested too deeply") from error

@@ -1,0 +1,86 @@
+"""Wire types of projects and their timeline."""
+
+import uuid
+from datetime import datetime
+
+import msgspec
+
+from api.schemas.common import JsonObject, LongText, Name
+from monitoring.store.tables import AuditEvent, Project
+
+
+class ProjectCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A project to make."""
+
+    name: Name
+    description: LongText = ""
+
+
+class ProjectUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A project's new name; a description left out stays as it is."""
+
+    name: Name
+    description: LongText | None = None
+
+
+class ProjectView(msgspec.Struct, frozen=True):
+    """A project."""
+
+    id: uuid.UUID
+    name: str
+    description: str
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Project) -> "ProjectView":
+        """Return the view of a stored project."""
+        return cls(row.id, row.name, row.description, row.created_at, row.updated_at)
+
+
+class ProjectAnswer(msgspec.Struct, frozen=True):
+    """One project, and its id beside it."""
+
+    project: ProjectView
+    project_id: uuid.UUID
+
+    @classmethod
+    def of(cls, row: Project) -> "ProjectAnswer":
+        """Return the answer about a stored project."""
+        return cls(ProjectView.of(row), row.id)
+
+
+class EventView(msgspec.Struct, frozen=True):
+    """One change, out of the audit log."""
+
+    id: uuid.UUID
+    action: str
+    actor: str
+    subject_type: str
+    subject_id: str
+    before: JsonObject | None
+    after: JsonObject | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: AuditEvent) -> "EventView":
+        """Return the view of a stored event."""
+        return cls(
+            id=row.id,
+            action=row.action,
+            actor=row.actor,
+            subject_type=row.subject_type,
+            subject_id=row.subject_id,
+            before=row.before,
+            after=row.after,
+            created_at=row.created_at,
+        )
+
+
+class Timeline(msgspec.Struct, frozen=True):
+    """A page of what changed in a project, newest first."""
+
+    events: list[EventView]
+    total: int
+    limit: int
+    offset: int
