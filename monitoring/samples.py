@@ -30,9 +30,13 @@ def reference_sample(
     )
     whole = _beside(frame.select(f.name for f in features), answers, predictions.category, features)
     file = io.BytesIO()
-    drawn = whole.sample(rows, seed=_SEED) if whole.height > rows else whole
-    drawn.write_parquet(file, compression="zstd")
+    at_most(whole, rows).write_parquet(file, compression="zstd")
     return file.getvalue()
+
+
+def at_most(frame: pl.DataFrame, rows: int) -> pl.DataFrame:
+    """Return the frame, or a fixed random draw of that many of its rows when it has more."""
+    return frame.sample(rows, seed=_SEED) if frame.height > rows else frame
 
 
 def read_sample(parquet: bytes) -> pl.DataFrame:
