@@ -1,7 +1,8 @@
 """Inference ids: UUIDv7 that carry their instant to the microsecond and the row's place in its batch.
 
-Layout (RFC 9562, version 7): 48 bits of milliseconds; the 12 bits `rand_a` hold the microseconds within the millisecond as a
-fraction of 4096 (the RFC's method 3); the upper 14 bits of `rand_b` hold the place in the batch, the lower 48 are random.
+Layout (RFC 9562, version 7): 48 bits of milliseconds; the 12 bits `rand_a` hold the microseconds within the millisecond
+as a fraction of 4096 (the RFC's method 3); of `rand_b` the upper 14 bits hold the place in the batch, the lower 48 are
+random.
 """
 
 import secrets
