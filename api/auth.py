@@ -13,6 +13,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from api.errors import Forbidden, NotAuthenticated
+from api.request import ApiRequest
 from monitoring.store.database import Database
 from monitoring.store.errors import NotFound
 from monitoring.store.keys import find_key, parse_key, secret_sha256
@@ -125,7 +126,7 @@ def requires(scope: str) -> type_guard:
     return guard
 
 
-def provide_principal(request: Any) -> Principal:  # noqa: ANN401 - Litestar injects its request
+def provide_principal(request: ApiRequest) -> Principal:
     """Give a handler the caller that the guard found."""
     principal: Principal = request.scope["user"]
     return principal

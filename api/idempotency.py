@@ -16,24 +16,25 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import msgspec
-from litestar import Request
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import HeaderParameter
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
 from api.auth import Principal
 from api.errors import AlreadyAnswered
+from api.request import ApiRequest
 from monitoring.store.database import Database
 from monitoring.store.errors import Conflict
 from monitoring.store.idempotency import Attempt, GivenAnswer, begin, keep, release
 
 IdempotencyKey = Annotated[
     str | None,
-    Parameter(
-        header="Idempotency-Key",
+    HeaderParameter(
+        name="Idempotency-Key",
         min_length=1,
         max_length=255,
         description="A repeat with the same key and body within 24 h creates nothing and gets the first answer",
@@ -103,7 +104,10 @@ def _repeat(given: GivenAnswer) -> Exception:
 
 
 def provide_once(
-    request: Request[Any, Any, Any], database: Database, principal: Principal, idempotency_key: IdempotencyKey = None
+    request: ApiRequest,
+    database: NamedDependency[Database],
+    principal: NamedDependency[Principal],
+    idempotency_key: IdempotencyKey = None,
 ) -> Once:
     """Give a creating handler its `Once`."""
     return Once(

@@ -6,20 +6,23 @@ from typing import Annotated
 
 from litestar import delete, get, post
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromQuery, JSONBody, PathParameter
 
 from api.auth import KeyRing, Principal, requires
 from api.errors import FieldError, Invalid
 from api.idempotency import Once
-from api.schemas.common import Limit, Offset, Page
-from api.schemas.keys import KeyCreate, KeyCreated, KeyView
+from api.schemas.common import Limit, Offset, in_utc
+from api.schemas.keys import KeyCreate, KeyCreated, KeyPage, KeyView
 from monitoring.store import audit, keys
 from monitoring.store.changes import announce
 from monitoring.store.database import Database
 from monitoring.store.errors import NotFound
 from monitoring.store.projects import find_project
 
-KeyId = Annotated[str, Parameter(max_length=64, pattern=r"^[A-Za-z0-9]+$", description="The part between pk_ and _")]
+KeyId = Annotated[
+    str, PathParameter(max_length=64, pattern=r"^[A-Za-z0-9]+$", description="The part between pk_ and _")
+]
 
 
 @post(
@@ -30,12 +33,18 @@ KeyId = Annotated[str, Parameter(max_length=64, pattern=r"^[A-Za-z0-9]+$", descr
     guards=[requires("admin")],
     sync_to_thread=True,
 )
-def create_api_key(data: KeyCreate, database: Database, principal: Principal, once: Once) -> KeyCreated:
+def create_api_key(
+    data: JSONBody[KeyCreate],
+    database: NamedDependency[Database],
+    principal: NamedDependency[Principal],
+    once: NamedDependency[Once],
+) -> KeyCreated:
     """Make a key and show it once. Made with a key of one project, it belongs to that project."""
     project_id = data.project_id or principal.project_id
     if project_id is not None:
         principal.require_project(project_id)
-    if data.expires_at is not None and data.expires_at <= datetime.now(UTC):
+    expires_at = in_utc(data.expires_at, "expires_at")
+    if expires_at is not None and expires_at <= datetime.now(UTC):
         raise Invalid(FieldError("expires_at", "must lie in the future"))
     with once.claim(data) as claim, database.transaction() as session:
         if project_id is not None:
@@ -45,7 +54,7 @@ def create_api_key(data: KeyCreate, database: Database, principal: Principal, on
             name=data.name,
             scopes=sorted(set(data.scopes)),
             project_id=project_id,
-            expires_at=data.expires_at,
+            expires_at=expires_at,
         )
         audit.record(session, actor=principal.key_id, action="key.created", subject=row, after=audit.snapshot(row))
         claim.keep_secret(session)
@@ -61,19 +70,19 @@ def create_api_key(data: KeyCreate, database: Database, principal: Principal, on
     sync_to_thread=True,
 )
 def list_api_keys(
-    database: Database,
-    principal: Principal,
-    project_id: uuid.UUID | None = None,
+    database: NamedDependency[Database],
+    principal: NamedDependency[Principal],
+    project_id: FromQuery[uuid.UUID | None] = None,
     limit: Limit = 50,
     offset: Offset = 0,
-) -> Page[KeyView]:
+) -> KeyPage:
     """List keys without secrets, revoked ones included; `project_id` narrows to one project's."""
     wanted = project_id or principal.project_id
     if wanted is not None:
         principal.require_project(wanted)
     with database.transaction() as session:
         rows, total = keys.list_keys(session, project_id=wanted, limit=limit, offset=offset)
-    return Page([KeyView.of(row) for row in rows], total, limit, offset)
+    return KeyPage([KeyView.of(row) for row in rows], total, limit, offset)
 
 
 @delete(
@@ -84,7 +93,9 @@ def list_api_keys(
     guards=[requires("admin")],
     sync_to_thread=True,
 )
-def revoke_api_key(key_id: KeyId, database: Database, principal: Principal, state: State) -> None:
+def revoke_api_key(
+    key_id: KeyId, database: NamedDependency[Database], principal: NamedDependency[Principal], state: State
+) -> None:
     """Revoke a key at once and for good. A key revoked already answers 409."""
     ring: KeyRing = state.key_ring
     with database.transaction() as session:

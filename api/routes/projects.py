@@ -6,12 +6,21 @@ from typing import Annotated
 
 from litestar import delete, get, post, put
 from litestar.datastructures import State
-from litestar.params import Parameter
+from litestar.di import NamedDependency
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.auth import KeyRing, Principal, requires
 from api.idempotency import Once
-from api.schemas.common import Limit, Offset, Page, Search
-from api.schemas.projects import EventView, ProjectAnswer, ProjectCreate, ProjectUpdate, ProjectView, Timeline
+from api.schemas.common import Limit, Offset, Search
+from api.schemas.projects import (
+    EventView,
+    ProjectAnswer,
+    ProjectCreate,
+    ProjectPage,
+    ProjectUpdate,
+    ProjectView,
+    Timeline,
+)
 from monitoring.store import audit, projects
 from monitoring.store.changes import announce
 from monitoring.store.database import Database
@@ -25,7 +34,12 @@ from monitoring.store.database import Database
     guards=[requires("write")],
     sync_to_thread=True,
 )
-def create_project(data: ProjectCreate, database: Database, principal: Principal, once: Once) -> ProjectAnswer:
+def create_project(
+    data: JSONBody[ProjectCreate],
+    database: NamedDependency[Database],
+    principal: NamedDependency[Principal],
+    once: NamedDependency[Once],
+) -> ProjectAnswer:
     """Make a project. A key of one project may not."""
     principal.require_all_projects()
     with once.claim(data) as claim, database.transaction() as session:
@@ -45,14 +59,18 @@ def create_project(data: ProjectCreate, database: Database, principal: Principal
     sync_to_thread=True,
 )
 def list_projects(
-    database: Database, principal: Principal, search: Search = None, limit: Limit = 50, offset: Offset = 0
-) -> Page[ProjectView]:
+    database: NamedDependency[Database],
+    principal: NamedDependency[Principal],
+    search: Search = None,
+    limit: Limit = 50,
+    offset: Offset = 0,
+) -> ProjectPage:
     """List the projects the key may see; `search` looks in names and descriptions."""
     with database.transaction() as session:
         rows, total = projects.list_projects(
             session, only=principal.project_id, search=search, limit=limit, offset=offset
         )
-    return Page([ProjectView.of(row) for row in rows], total, limit, offset)
+    return ProjectPage([ProjectView.of(row) for row in rows], total, limit, offset)
 
 
 @get(
@@ -63,7 +81,9 @@ def list_projects(
     guards=[requires("read")],
     sync_to_thread=True,
 )
-def get_project(project_id: uuid.UUID, database: Database, principal: Principal) -> ProjectAnswer:
+def get_project(
+    project_id: FromPath[uuid.UUID], database: NamedDependency[Database], principal: NamedDependency[Principal]
+) -> ProjectAnswer:
     """Return one project."""
     principal.require_project(project_id)
     with database.transaction() as session:
@@ -79,7 +99,10 @@ def get_project(project_id: uuid.UUID, database: Database, principal: Principal)
     sync_to_thread=True,
 )
 def update_project(
-    project_id: uuid.UUID, data: ProjectUpdate, database: Database, principal: Principal
+    project_id: FromPath[uuid.UUID],
+    data: JSONBody[ProjectUpdate],
+    database: NamedDependency[Database],
+    principal: NamedDependency[Principal],
 ) -> ProjectAnswer:
     """Rename a project or change its description."""
     principal.require_project(project_id)
@@ -107,11 +130,11 @@ def update_project(
     sync_to_thread=True,
 )
 def delete_project(
-    project_id: uuid.UUID,
-    database: Database,
-    principal: Principal,
+    project_id: FromPath[uuid.UUID],
+    database: NamedDependency[Database],
+    principal: NamedDependency[Principal],
     state: State,
-    force: Annotated[bool, Parameter(description="Remove it even while its production deployment serves")] = False,
+    force: Annotated[bool, QueryParameter(description="Remove it even while its production deployment serves")] = False,
 ) -> None:
     """Remove a project with its models, deployments, inference logs and keys; its audit events stay."""
     ring: KeyRing = state.key_ring
@@ -143,7 +166,11 @@ def delete_project(
     sync_to_thread=True,
 )
 def get_timeline(
-    project_id: uuid.UUID, database: Database, principal: Principal, limit: Limit = 50, offset: Offset = 0
+    project_id: FromPath[uuid.UUID],
+    database: NamedDependency[Database],
+    principal: NamedDependency[Principal],
+    limit: Limit = 50,
+    offset: Offset = 0,
 ) -> Timeline:
     """Return what changed in a project, newest first, out of the audit log."""
     principal.require_project(project_id)

@@ -1,12 +1,13 @@
-"""Wire types that every area shares: bounded text, page parameters, lists and problems."""
+"""Wire types that every area shares: bounded text, page parameters, lists and times."""
 
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 from msgspec import Meta
 
-from api.errors import FieldError
+from api.errors import FieldError, Invalid
 
 Item = TypeVar("Item")
 
@@ -22,11 +23,21 @@ Name = Annotated[
 ]
 LongText = Annotated[str, Meta(max_length=4000, pattern=NO_NUL, description="at most 4000 characters")]
 
-Limit = Annotated[int, Parameter(ge=1, le=200, description="How many items to return at most")]
-Offset = Annotated[int, Parameter(ge=0, le=1_000_000_000, description="How many items to skip, newest first")]
+AwareTime = Annotated[datetime, Meta(tz=True, description="ISO 8601 with an offset, or Z")]
+
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="How many items to return at most")]
+Offset = Annotated[int, QueryParameter(ge=0, le=1_000_000_000, description="How many items to skip, newest first")]
 Search = Annotated[
-    str | None, Parameter(max_length=200, pattern=NO_NUL, description="Text to look for, in any case; absent: all")
+    str | None, QueryParameter(max_length=200, pattern=NO_NUL, description="Text to look for, in any case; absent: all")
 ]
+
+
+def in_utc(time: datetime | None, field: str) -> datetime | None:
+    """Return the same instant in UTC. Raises Invalid naming `field` when no UTC date has it."""
+    try:
+        return time and time.astimezone(UTC)
+    except OverflowError as error:
+        raise Invalid(FieldError(field, "lies outside the years 1 to 9999")) from error
 
 
 class Page(msgspec.Struct, Generic[Item], frozen=True):
@@ -36,17 +47,6 @@ class Page(msgspec.Struct, Generic[Item], frozen=True):
     total: int
     limit: int
     offset: int
-
-
-class Problem(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What went wrong (RFC 9457)."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str
-    errors: list[FieldError] | None = None
 
 
 JsonObject = dict[str, Any]

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from api.schemas.common import Name
+from api.schemas.common import AwareTime, Name, Page
 from monitoring.store.tables import ApiKey
 
 Scope = Literal["read", "write", "predict", "admin"]
@@ -19,7 +19,7 @@ class KeyCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Name
     scopes: Annotated[list[Scope], Meta(min_length=1, max_length=4)]
     project_id: uuid.UUID | None = None
-    expires_at: Annotated[datetime, Meta(tz=True)] | None = None
+    expires_at: AwareTime | None = None
 
 
 class KeyView(msgspec.Struct, frozen=True):
@@ -53,3 +53,7 @@ class KeyCreated(msgspec.Struct, frozen=True):
     id: str
     key: str
     api_key: KeyView
+
+
+class KeyPage(Page[KeyView], frozen=True):
+    """A page of keys."""

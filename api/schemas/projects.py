@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from api.schemas.common import JsonObject, LongText, Name
+from api.schemas.common import JsonObject, LongText, Name, Page
 from monitoring.store.tables import AuditEvent, Project
 
 
@@ -36,6 +36,10 @@ class ProjectView(msgspec.Struct, frozen=True):
     def of(cls, row: Project) -> "ProjectView":
         """Return the view of a stored project."""
         return cls(row.id, row.name, row.description, row.created_at, row.updated_at)
+
+
+class ProjectPage(Page[ProjectView], frozen=True):
+    """A page of projects."""
 
 
 class ProjectAnswer(msgspec.Struct, frozen=True):

@@ -1,0 +1,64 @@
+"""How each part is asked whether it does its work. Every check answers within PATIENCE_S and never raises."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+import httpx
+import psycopg
+
+from api.schemas.health import Health, PartHealth
+from monitoring.store.database import Database
+
+PATIENCE_S = 2.0
+
+Check = Callable[[], Awaitable[PartHealth]]
+
+
+async def examine(checks: Mapping[str, Check]) -> Health:
+    """Ask all parts at once."""
+    found = await asyncio.gather(*(_patiently(check) for check in checks.values()))
+    return Health.of(dict(zip(checks, found, strict=True)))
+
+
+async def _patiently(check: Check) -> PartHealth:
+    try:
+        return await asyncio.wait_for(check(), timeout=PATIENCE_S)
+    except TimeoutError:
+        return PartHealth("down", f"no answer within {PATIENCE_S:g} s")
+
+
+def database_check(database: Database) -> Check:
+    """Return the check that asks PostgreSQL, over a connection of its own so that a busy pool does not count."""
+
+    async def check() -> PartHealth:
+        try:
+            async with await psycopg.AsyncConnection.connect(database.url, connect_timeout=2) as connection:
+                await connection.execute("SELECT 1")
+        except psycopg.Error as error:
+            return PartHealth("down", f"PostgreSQL does not answer ({type(error).__name__})")
+        return PartHealth("ok")
+
+    return check
+
+
+def prefect_check(address: str) -> Check:
+    """Return the check that asks the Prefect server at `address`; predictions go on without it."""
+
+    async def check() -> PartHealth:
+        try:
+            async with httpx.AsyncClient(base_url=address, timeout=PATIENCE_S / 2) as client:
+                (await client.get("/api/health")).raise_for_status()
+        except httpx.HTTPError as error:
+            return PartHealth("degraded", f"Prefect does not answer at {address} ({type(error).__name__})")
+        return PartHealth("ok")
+
+    return check
+
+
+def flag_check(is_up: Callable[[], bool], otherwise: str) -> Check:
+    """Return the check of a part that knows its own state."""
+
+    async def check() -> PartHealth:
+        return PartHealth("ok") if is_up() else PartHealth("down", otherwise)
+
+    return check
