@@ -1,0 +1,32 @@
+"""What the flows read from the environment (prefix PILOTHOUSE_), and their way to the database."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlmodel import Session
+
+from monitoring.store.database import Database
+from monitoring.store.location import StoreSettings
+
+
+class FlowSettings(StoreSettings):
+    """The store's settings, and where the API listens, for links."""
+
+    host: str = "127.0.0.1"
+    port: int = 8888
+
+    @property
+    def api_address(self) -> str:
+        """The address links to the API start with."""
+        return f"http://{self.host}:{self.port}"
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Yield a session on a connection of its own, closed afterwards: a flow run holds none while it computes."""
+    database = Database(FlowSettings().resolved_database_url(), pool_size=1)
+    try:
+        with database.transaction() as session:
+            yield session
+    finally:
+        database.close()
