@@ -1,1 +1,1 @@
-"""What `pilothouse up` runs: PostgreSQL, Prefect, a worker and the API, watched and restarted."""
+"""`pilothouse up`: starts every part, keeps it alive, and stops all of it. Knows processes, not models."""

@@ -1,0 +1,82 @@
+"""`pilothouse up`."""
+
+import asyncio
+from importlib.metadata import version
+
+import click
+
+from api.cli.errors import expected, read_settings
+from api.settings import Settings
+from api.supervisor.console import Voice
+from api.supervisor.home import Home, HomeLock
+from api.supervisor.parts import api_address
+from api.supervisor.ports import is_loopback
+from api.supervisor.prefect_parts import prefect_address
+from api.supervisor.preparation import check_ports, check_settings, end_orphans
+from api.supervisor.supervisor import Ready, Supervisor
+
+
+@click.command("up")
+@click.option("--demo", is_flag=True, help="Then run the demo: train, deploy, predict and watch drift on real data.")
+@expected
+def up_command(*, demo: bool) -> None:
+    """Start everything and keep it running until Ctrl-C.
+
+    \b
+    PILOTHOUSE_HOME          where the data is kept
+    PILOTHOUSE_HOST          where the API listens (127.0.0.1)
+    PILOTHOUSE_PORT          the API's port (8888)
+    PILOTHOUSE_PREFECT_PORT  Prefect's port (4200)
+    PILOTHOUSE_DATABASE_URL  a PostgreSQL of your own in place of the embedded one
+    PILOTHOUSE_ADMIN_KEY     the admin key, in place of one made and shown at the first start
+    """
+    settings, voice = read_settings(), Voice()
+    check_settings(settings)
+    home = Home(settings.home)
+    home.create()
+    lock = HomeLock(home)
+    lock.acquire()
+    try:
+        _run(settings, home, voice)
+    finally:
+        voice.settled()
+        lock.release()
+
+
+def _run(settings: Settings, home: Home, voice: Voice) -> None:
+    voice.say(f"Pilothouse {version('pilothouse')} in {home.root}")
+    ended = end_orphans(home)
+    if ended:
+        voice.say(f"  Ended {ended} process{'es' if ended > 1 else ''} that an earlier run left behind")
+    check_ports(settings)
+    voice.waiting("Starting")
+
+    def when_ready(ready: Ready) -> None:
+        _announce(ready, settings, home, voice)
+
+    asyncio.run(Supervisor(settings, home, voice).run(when_ready))
+    voice.say("Stopped")
+
+
+def _announce(ready: Ready, settings: Settings, home: Home, voice: Voice) -> None:
+    voice.say(f"Ready in {ready.took_s:.1f} s (API after {ready.api_took_s:.1f} s). Ctrl-C stops everything.")
+    lines = {
+        "API": api_address(settings),
+        "OpenAPI": f"{api_address(settings)}/schema",
+        "Prefect UI": prefect_address(settings),
+        "Logs": str(home.logs),
+    }
+    for name, value in lines.items():
+        voice.say(f"  {name:<12}{value}", style="bold")
+    if not is_loopback(settings.host):
+        voice.say(f"  The API listens on {settings.host}: put TLS in front of it before it leaves a trusted network")
+    if not is_loopback(settings.prefect_host):
+        voice.say(
+            f"  Prefect listens on {settings.prefect_host} and asks nobody for a password: keep strangers out",
+            style="yellow",
+        )
+    elif not is_loopback(settings.host):
+        voice.say("  Prefect has no login and stays on loopback; PILOTHOUSE_PREFECT_HOST would change that")
+    if ready.admin_key:
+        voice.say(f"  {'Admin key':<12}{ready.admin_key}", style="bold")
+        voice.say("  The key is shown this once: keep it. `pilothouse key create` makes others")
