@@ -85,8 +85,8 @@ def trained_models() -> TrainedModels:
 
 
 def _train(cache_folder: Path, folder: Path) -> None:
-    for stale in [*cache_folder.glob("h2o-models-*"), *cache_folder.glob("training-*")]:
-        shutil.rmtree(stale)
+    for unfinished in cache_folder.glob("training-*"):
+        shutil.rmtree(unfinished)
     unfinished = Path(tempfile.mkdtemp(prefix="training-", dir=cache_folder))
     try:
         _run_training(unfinished)

@@ -34,6 +34,7 @@ from h2o.estimators import (
 )
 
 SEED = 20260
+COUNTS = {"x0": "numeric", "city": "enum", "age": "numeric", "count items": "numeric"}
 KINDS = ("binomial", "multinomial", "regression")
 Row = dict[str, Any]
 
@@ -123,7 +124,7 @@ def mixed_table(kind: str, rows: int = 600) -> Table:
         "rate": ["1.0", "2.5", "3.0"],
         "active": ["true", "false"],
         "flag": ["0", "1"],
-        "Case": ["a", "A", " b"],
+        "Case": ["a", "A", "b"],
     }
     types = {f"x{i}": "numeric" for i in range(9)}
     types |= {"count items": "numeric", "age": "numeric", "is_new": "numeric", "größe": "numeric"}
@@ -268,7 +269,7 @@ def train_by_hand(folder: Path, tables: dict[str, Table]) -> None:
 
 
 def train_small_tables(folder: Path) -> None:
-    """Train GBMs on the small real tables: prostate (CAPSULE and VOL) and iris."""
+    """Train GBMs on the small real tables (prostate and iris), and one of counts, whose margin is a logarithm."""
     enums = ["CAPSULE", "RACE", "DPROS", "DCAPS"]
     tables = {
         "binomial": packaged_table("prostate.csv", "CAPSULE", enums),
@@ -280,6 +281,12 @@ def train_small_tables(folder: Path) -> None:
         estimator = H2OGradientBoostingEstimator(ntrees=25, max_depth=4, seed=SEED)
         estimator.train(x=table.features, y=table.target, training_frame=frame)
         keep(folder, f"gbm_{kind}", estimator, table)
+
+    counts = Table([row | {"age": round(row["age"] or 0)} for row in mixed_table("regression").rows], COUNTS)
+    frame = upload(folder, counts.rows, counts.types, "counts")
+    estimator = H2OGradientBoostingEstimator(ntrees=20, distribution="poisson", seed=SEED)
+    estimator.train(x=counts.features, y=counts.target, training_frame=frame)
+    keep(folder, "gbm_poisson", estimator, counts)
 
 
 def train_automl(folder: Path, tables: dict[str, Table]) -> None:
@@ -314,9 +321,17 @@ def train_unservable(folder: Path, table: Table) -> None:
     clusters.train(x=table.features, training_frame=frame)
     encoded = H2OGradientBoostingEstimator(ntrees=3, categorical_encoding="one_hot_explicit", seed=SEED)
     encoded.train(x=table.features, y=table.target, training_frame=frame)
+    labelled = H2OXGBoostEstimator(ntrees=3, categorical_encoding="label_encoder", seed=SEED)
+    labelled.train(x=table.features, y=table.target, training_frame=frame)
     offset = H2OGradientBoostingEstimator(ntrees=3, offset_column="x8", seed=SEED)
     offset.train(x=table.features[:5], y=table.target, training_frame=frame)
-    models = {"isolation_forest": anomaly, "kmeans": clusters, "gbm_one_hot": encoded, "gbm_offset": offset}
+    models = {
+        "isolation_forest": anomaly,
+        "kmeans": clusters,
+        "gbm_one_hot": encoded,
+        "xgboost_label_encoder": labelled,
+        "gbm_offset": offset,
+    }
     for name, model in models.items():
         Path(model.download_mojo(str(refused / f"{name}.zip"))).rename(refused / f"{name}.zip")
     plain = H2OGradientBoostingEstimator(ntrees=3, seed=SEED, model_id="plain_gbm")
