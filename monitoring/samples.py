@@ -59,23 +59,20 @@ class WindowSample:
         self._features = features
         self._category = category
         self._rows = rows
-        self._kept: list[tuple[pl.Series, pl.DataFrame]] = []
+        self._draws: pl.Series | None = None
+        self._frame: pl.DataFrame | None = None
 
     def add(self, batch: LogBatch) -> None:
         """Offer a batch."""
         draws = batch.answers["draw"]
+        frame = _beside(batch.inputs, batch.answers, self._category, self._features)
+        if self._draws is not None and self._frame is not None:
+            hopeful = (draws < self._draws[-1]) if self._draws.len() == self._rows else draws.is_not_null()
+            draws = pl.concat([self._draws, draws.filter(hopeful)])
+            frame = pl.concat([self._frame, frame.filter(hopeful)])
         places = draws.arg_sort()[: self._rows]
-        frame = _beside(batch.inputs[places], batch.answers[places], self._category, self._features)
-        self._kept.append((draws[places], frame))
-        if len(self._kept) > 1:
-            self._kept = [self._smallest()]
+        self._draws, self._frame = draws[places], frame[places]
 
     def frame(self) -> pl.DataFrame | None:
         """Return the sample, smallest draw first; None when no batch was added."""
-        return self._kept[0][1] if self._kept else None
-
-    def _smallest(self) -> tuple[pl.Series, pl.DataFrame]:
-        draws = pl.concat([draws for draws, _ in self._kept])
-        rows = pl.concat([frame for _, frame in self._kept])
-        places = draws.arg_sort()[: self._rows]
-        return draws[places], rows[places]
+        return self._frame

@@ -1,7 +1,9 @@
 """A deployment's window of the log, streamed into Polars with bounded memory."""
 
 import uuid
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 
 import polars as pl
@@ -13,7 +15,9 @@ from monitoring.features import FeatureSpec
 from monitoring.payloads import LogBatch, decode_inputs
 from monitoring.windows import Window
 
-_BATCH_BYTES = 32 << 20
+_BATCH_BYTES = 2 << 20  # some 5,000 rows: measured faster than larger ones, which leave the processor's caches
+_DECODERS = 2
+_IN_FLIGHT = 4
 _STATEMENT_TIMEOUT_S = 120
 _CONNECT_TIMEOUT_S = 10
 
@@ -25,25 +29,24 @@ class LogUnreadable(RuntimeError):
 def read_window(
     database_url: str, deployment_id: uuid.UUID, window: Window, features: Sequence[FeatureSpec]
 ) -> Iterator[LogBatch]:
-    """Yield the window's answered rows in batches of about 100,000, one snapshot of the database, in no set order.
+    """Yield the window's answered rows in batches of some 5,000, one snapshot of the database, in no set order.
 
-    Memory is that of one batch, whatever the window. Raises LogUnreadable, also between batches.
+    Memory is that of a few batches, whatever the window; they are decoded while the next are fetched. Raises
+    LogUnreadable, also between batches.
     """
     try:
         with closing(_connect(database_url)) as connection, closing(connection.cursor()) as cursor:
             cursor.execute(f"SET statement_timeout = '{_STATEMENT_TIMEOUT_S}s'")
             cursor.adbc_statement.set_options(**{StatementOptions.BATCH_SIZE_HINT_BYTES.value: str(_BATCH_BYTES)})
             cursor.execute(_query(deployment_id, window))
-            for batch in cursor.fetch_record_batch():
-                yield _log_batch(batch, features)
+            yield from _decoded(cursor.fetch_record_batch(), features)
     except (AdbcError, pa.ArrowException, OSError) as error:
         raise LogUnreadable(f"The inference log could not be read: {str(error)[:300]}") from error
 
 
 def _connect(database_url: str) -> dbapi.Connection:
-    return dbapi.connect(
-        f"{database_url}{'&' if '?' in database_url else '?'}connect_timeout={_CONNECT_TIMEOUT_S}", autocommit=True
-    )
+    joint = "&" if "?" in database_url else "?"
+    return dbapi.connect(f"{database_url}{joint}connect_timeout={_CONNECT_TIMEOUT_S}", autocommit=True)
 
 
 def _query(deployment_id: uuid.UUID, window: Window) -> str:
@@ -53,6 +56,17 @@ def _query(deployment_id: uuid.UUID, window: Window) -> str:
         f"WHERE deployment_id = '{uuid.UUID(str(deployment_id))}' AND status_code = 200 "
         f"AND created_at >= '{window.start.isoformat()}' AND created_at < '{window.end.isoformat()}'"
     )
+
+
+def _decoded(batches: Iterable[pa.RecordBatch], features: Sequence[FeatureSpec]) -> Iterator[LogBatch]:
+    waiting: deque[Future[LogBatch]] = deque()
+    with ThreadPoolExecutor(_DECODERS, "decode") as decoders:
+        for batch in batches:
+            waiting.append(decoders.submit(_log_batch, batch, features))
+            if len(waiting) >= _IN_FLIGHT:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def _log_batch(batch: pa.RecordBatch, features: Sequence[FeatureSpec]) -> LogBatch:
