@@ -18,7 +18,7 @@ from prefect.states import Completed, Failed
 from flows.retrying import DELAYS_S, is_outage
 from flows.settings import FlowSettings, transaction
 from monitoring.store.database import psycopg_url
-from monitoring.store.drift_subjects import DriftSubject, find_drift_subject, read_reference_sample
+from monitoring.store.drift_subjects import DriftSubject, find_drift_subject
 from monitoring.store.errors import NotFound
 from monitoring.windows import DEFAULT_WINDOW_MINUTES, Window, trailing_window
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from monitoring.counts import WindowCounts
     from monitoring.measurement import DriftMeasurement
+    from monitoring.profile import Profile
 
 
 @flow(name="drift")
@@ -38,20 +39,30 @@ def check_drift(deployment_id: uuid.UUID, window_minutes: int = DEFAULT_WINDOW_M
     except NotFound as missing:
         return Failed(message=f"{missing}: nothing was measured")
     name_run(subject)
-    counts, sample = count_window(subject, window)
-    measurement = measure_drift(subject, counts)
+    profile = load_profile(deployment_id)
+    counts, sample = count_window(subject, profile, window)
+    measurement = measure_drift(profile, counts)
     result_id = record_drift(subject, measurement, window)
     show_table(subject, measurement)
     summary = summarize(measurement)
-    report = "" if sample is None else publish_report(subject, measurement, sample, result_id)
+    report = "" if sample is None else publish_report(subject, profile, measurement, sample, result_id)
     return Completed(message=summary + report)
 
 
 @task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)
 def load_subject(deployment_id: uuid.UUID) -> DriftSubject:
-    """Read the deployment, its model and the frozen profile. Raises NotFound."""
+    """Read which deployment this is. Raises NotFound."""
     with transaction() as session:
         return find_drift_subject(session, deployment_id)
+
+
+@task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)
+def load_profile(deployment_id: uuid.UUID) -> "Profile":
+    """Read the frozen profile of the deployment's model. Raises ProfileMissing."""
+    from monitoring.store.reference_profiles import deployment_profile  # noqa: PLC0415 - loads Polars
+
+    with transaction() as session:
+        return deployment_profile(session, deployment_id)
 
 
 def name_run(subject: DriftSubject) -> None:
@@ -67,13 +78,13 @@ def run_name(deployment_name: str) -> str:
 
 
 @task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)
-def count_window(subject: DriftSubject, window: Window) -> "tuple[WindowCounts, pl.DataFrame | None]":
+def count_window(
+    subject: DriftSubject, profile: "Profile", window: Window
+) -> "tuple[WindowCounts, pl.DataFrame | None]":
     """Stream the window's rows out of the log into counts per frozen bin and a bounded sample; None without rows."""
     from monitoring.counts import fold  # noqa: PLC0415 - loads Polars
-    from monitoring.profile import Profile  # noqa: PLC0415 - loads Polars
     from monitoring.store.inference_rows import read_window  # noqa: PLC0415 - loads ADBC
 
-    profile = Profile.from_json(subject.profile)
     url = psycopg_url(FlowSettings().resolved_database_url())
     counts, sample = fold(profile, read_window(url, subject.deployment_id, window, profile.features))
     get_run_logger().info("%s rows, %s without inputs", f"{counts.rows:,}", f"{counts.skipped:,}")
@@ -81,12 +92,11 @@ def count_window(subject: DriftSubject, window: Window) -> "tuple[WindowCounts, 
 
 
 @task
-def measure_drift(subject: DriftSubject, counts: "WindowCounts") -> "DriftMeasurement":
+def measure_drift(profile: "Profile", counts: "WindowCounts") -> "DriftMeasurement":
     """Turn the counts into PSI per feature and of the predictions."""
     from monitoring.measurement import measure  # noqa: PLC0415 - loads Polars
-    from monitoring.profile import Profile  # noqa: PLC0415 - loads Polars
 
-    return measure(Profile.from_json(subject.profile), counts)
+    return measure(profile, counts)
 
 
 @task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)
@@ -119,10 +129,14 @@ def show_table(subject: DriftSubject, measurement: "DriftMeasurement") -> None:
 
 
 def publish_report(
-    subject: DriftSubject, measurement: "DriftMeasurement", sample: "pl.DataFrame", result_id: uuid.UUID
+    subject: DriftSubject,
+    profile: "Profile",
+    measurement: "DriftMeasurement",
+    sample: "pl.DataFrame",
+    result_id: uuid.UUID,
 ) -> str:
     """Draw and keep the report; return what the run should say of a failure, for the numbers stand without it."""
-    drawn = draw_report(subject, measurement, sample, result_id, return_state=True)
+    drawn = draw_report(subject, profile, measurement, sample, result_id, return_state=True)
     if drawn.is_completed():
         return ""
     return f"; the numbers are stored, but the Evidently report failed: {drawn.message}"
@@ -130,17 +144,21 @@ def publish_report(
 
 @task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)
 def draw_report(
-    subject: DriftSubject, measurement: "DriftMeasurement", sample: "pl.DataFrame", result_id: uuid.UUID
+    subject: DriftSubject,
+    profile: "Profile",
+    measurement: "DriftMeasurement",
+    sample: "pl.DataFrame",
+    result_id: uuid.UUID,
 ) -> None:
     """Have Evidently draw the window against the reference, keep the HTML, and link it in Prefect's UI."""
     from monitoring.drift import render_report  # noqa: PLC0415 - loads Evidently
-    from monitoring.profile import Profile  # noqa: PLC0415 - loads Polars
     from monitoring.samples import read_sample  # noqa: PLC0415 - loads Polars
     from monitoring.store.drift_results import record_report  # noqa: PLC0415 - loads Polars
+    from monitoring.store.reference_profiles import deployment_sample  # noqa: PLC0415 - loads Polars
 
     with transaction() as session:
-        reference = read_sample(read_reference_sample(session, subject.model_id))
-    html = render_report(Profile.from_json(subject.profile), measurement, reference, sample)
+        reference = read_sample(deployment_sample(session, subject.deployment_id))
+    html = render_report(profile, measurement, reference, sample)
     with transaction() as session:
         record_report(session, result_id, html)
     create_link_artifact(

@@ -1,47 +1,37 @@
-"""What a drift run reads before it measures: the deployment, its model, and the model's frozen reference."""
+"""Which deployments drift runs look at, and what they are called."""
 
 import uuid
 from dataclasses import dataclass
-from typing import Any
 
 from sqlmodel import Session, col, select
 
 from monitoring.store.errors import NotFound
-from monitoring.store.tables import Deployment, Model, ReferenceProfile
+from monitoring.store.tables import Deployment, Model
 
 
 @dataclass(frozen=True)
 class DriftSubject:
-    """A deployment to measure; `profile` is the JSON of `monitoring.profile.Profile`."""
+    """A deployment to measure, of whatever status."""
 
     deployment_id: uuid.UUID
+    project_id: uuid.UUID
     name: str
     status: str
-    model_id: uuid.UUID
     model_name: str
-    profile: dict[str, Any]
 
 
 def find_drift_subject(session: Session, deployment_id: uuid.UUID) -> DriftSubject:
-    """Return what is known of a deployment, of whatever status. Raises NotFound."""
+    """Return a deployment's names and status. Raises NotFound."""
     statement = (
-        select(Deployment.id, Deployment.name, Deployment.status, Model.id, Model.name, col(ReferenceProfile.profile))
+        select(Deployment, Model.name)
         .join(Model, col(Model.id) == col(Deployment.model_id))
-        .join(ReferenceProfile, col(ReferenceProfile.model_id) == col(Model.id))
         .where(Deployment.id == deployment_id)
     )
-    row = session.execute(statement).first()
-    if row is None:
+    found = session.exec(statement).first()
+    if found is None:
         raise NotFound("deployment", deployment_id)
-    return DriftSubject(*row)
-
-
-def read_reference_sample(session: Session, model_id: uuid.UUID) -> bytes:
-    """Return the capped sample of a model's reference (Parquet). Raises NotFound."""
-    sample = session.exec(select(ReferenceProfile.sample).where(ReferenceProfile.model_id == model_id)).first()
-    if sample is None:
-        raise NotFound("reference of model", model_id)
-    return sample
+    deployment, model_name = found
+    return DriftSubject(deployment.id, deployment.project_id, deployment.name, deployment.status, model_name)
 
 
 def list_active_deployments(session: Session) -> list[tuple[uuid.UUID, str]]:
