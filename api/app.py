@@ -13,11 +13,14 @@ from api.auth import KeyRing, provide_principal
 from api.errors import EXCEPTION_HANDLERS
 from api.health import Check, database_check, prefect_check
 from api.idempotency import provide_once
+from api.importing import ImportGate
 from api.openapi import complete_openapi, openapi_config
 from api.request import ApiRequest
 from api.routes.health import get_liveness, get_readiness
 from api.routes.keys import create_api_key, list_api_keys, revoke_api_key
 from api.routes.metrics import REQUEST_METRICS, get_metrics
+from api.routes.model_import import import_model
+from api.routes.models import delete_model, explain_model, get_model, get_model_parameters, list_models
 from api.routes.projects import (
     create_project,
     delete_project,
@@ -26,7 +29,9 @@ from api.routes.projects import (
     list_projects,
     update_project,
 )
+from api.schemas.common import provide_paging
 from api.settings import Settings
+from api.uploads import UploadFolder
 from monitoring.store.database import Database
 
 # Registered as one router: Litestar prepares handlers that are added one by one again with each later one on the same
@@ -35,15 +40,19 @@ ROUTES = [
     *(get_liveness, get_readiness, get_metrics),
     *(create_api_key, list_api_keys, revoke_api_key),
     *(create_project, list_projects, get_project, update_project, delete_project, get_timeline),
+    *(list_models, get_model, explain_model, get_model_parameters, delete_model),
 ]
+UPLOADS = [import_model]
 
 
 def create_app(settings: Settings) -> Litestar:
     """Return the application for these settings; services open with its lifespan and close with it."""
     database = Database(settings.resolved_database_url())
+    uploads = UploadFolder(settings.home / "uploads", patience_s=settings.upload_patience_s)
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
+        await asyncio.to_thread(uploads.prepare)
         try:
             yield
         finally:
@@ -54,13 +63,17 @@ def create_app(settings: Settings) -> Litestar:
         "prefect": prefect_check(settings.prefect_address),
     }
     app = Litestar(
-        route_handlers=[Router("/", route_handlers=ROUTES)],
+        route_handlers=[
+            Router("/", route_handlers=ROUTES),
+            Router("/", route_handlers=UPLOADS, request_max_body_size=settings.max_upload_mb * 2**20),
+        ],
         request_class=ApiRequest,
         exception_handlers=EXCEPTION_HANDLERS,
         dependencies={
             "database": Provide(lambda: database, sync_to_thread=False),
             "principal": Provide(provide_principal, sync_to_thread=False),
             "once": Provide(provide_once, sync_to_thread=False),
+            "paging": Provide(provide_paging, sync_to_thread=False),
         },
         state=State(
             {
@@ -69,6 +82,8 @@ def create_app(settings: Settings) -> Litestar:
                 "key_ring": KeyRing(database),
                 "metrics": CollectorRegistry(),
                 "health_checks": health_checks,
+                "uploads": uploads,
+                "import_gate": ImportGate(admitted=settings.max_uploads, working=settings.max_examinations),
             }
         ),
         lifespan=[lifespan],

@@ -17,6 +17,9 @@ class Settings(StoreSettings):
     jvm_heap_mb: int = Field(default=256, ge=64)
     max_request_mb: int = Field(default=32, ge=1, description="largest JSON body, in MiB")
     max_upload_mb: int = Field(default=512, ge=1, description="largest multipart upload, in MiB")
+    upload_patience_s: float = Field(default=900, gt=0, description="how long one upload may take to arrive")
+    max_uploads: int = Field(default=8, ge=1, description="model imports under way at once; one more gets 503")
+    max_examinations: int = Field(default=2, ge=1, description="model imports at work in the processor at once")
 
     @computed_field  # type: ignore[prop-decorator]
     @property

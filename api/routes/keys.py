@@ -12,7 +12,7 @@ from litestar.params import FromQuery, JSONBody, PathParameter
 from api.auth import KeyRing, Principal, requires
 from api.errors import FieldError, Invalid
 from api.idempotency import Once
-from api.schemas.common import Limit, Offset, in_utc
+from api.schemas.common import Paging, in_utc
 from api.schemas.keys import KeyCreate, KeyCreated, KeyPage, KeyView
 from monitoring.store import audit, keys
 from monitoring.store.changes import announce
@@ -72,17 +72,16 @@ def create_api_key(
 def list_api_keys(
     database: NamedDependency[Database],
     principal: NamedDependency[Principal],
+    paging: NamedDependency[Paging],
     project_id: FromQuery[uuid.UUID | None] = None,
-    limit: Limit = 50,
-    offset: Offset = 0,
 ) -> KeyPage:
     """List keys without secrets, revoked ones included; `project_id` narrows to one project's."""
     wanted = project_id or principal.project_id
     if wanted is not None:
         principal.require_project(wanted)
     with database.transaction() as session:
-        rows, total = keys.list_keys(session, project_id=wanted, limit=limit, offset=offset)
-    return KeyPage([KeyView.of(row) for row in rows], total, limit, offset)
+        rows, total = keys.list_keys(session, project_id=wanted, limit=paging.limit, offset=paging.offset)
+    return KeyPage([KeyView.of(row) for row in rows], total, paging.limit, paging.offset)
 
 
 @delete(

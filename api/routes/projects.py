@@ -11,7 +11,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from api.auth import KeyRing, Principal, requires
 from api.idempotency import Once
-from api.schemas.common import Limit, Offset, Search
+from api.schemas.common import Paging, Search
 from api.schemas.projects import (
     EventView,
     ProjectAnswer,
@@ -61,16 +61,15 @@ def create_project(
 def list_projects(
     database: NamedDependency[Database],
     principal: NamedDependency[Principal],
+    paging: NamedDependency[Paging],
     search: Search = None,
-    limit: Limit = 50,
-    offset: Offset = 0,
 ) -> ProjectPage:
     """List the projects the key may see; `search` looks in names and descriptions."""
     with database.transaction() as session:
         rows, total = projects.list_projects(
-            session, only=principal.project_id, search=search, limit=limit, offset=offset
+            session, only=principal.project_id, search=search, limit=paging.limit, offset=paging.offset
         )
-    return ProjectPage([ProjectView.of(row) for row in rows], total, limit, offset)
+    return ProjectPage([ProjectView.of(row) for row in rows], total, paging.limit, paging.offset)
 
 
 @get(
@@ -169,12 +168,11 @@ def get_timeline(
     project_id: FromPath[uuid.UUID],
     database: NamedDependency[Database],
     principal: NamedDependency[Principal],
-    limit: Limit = 50,
-    offset: Offset = 0,
+    paging: NamedDependency[Paging],
 ) -> Timeline:
     """Return what changed in a project, newest first, out of the audit log."""
     principal.require_project(project_id)
     with database.transaction() as session:
         projects.find_project(session, project_id)
-        rows, total = audit.list_events(session, project_id=project_id, limit=limit, offset=offset)
-    return Timeline([EventView.of(row) for row in rows], total, limit, offset)
+        rows, total = audit.list_events(session, project_id=project_id, limit=paging.limit, offset=paging.offset)
+    return Timeline([EventView.of(row) for row in rows], total, paging.limit, paging.offset)

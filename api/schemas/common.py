@@ -1,15 +1,13 @@
 """Wire types that every area shares: bounded text, page parameters, lists and times."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any
 
-import msgspec
 from litestar.params import QueryParameter
 from msgspec import Meta
 
 from api.errors import FieldError, Invalid
-
-Item = TypeVar("Item")
 
 NO_NUL = r"^[^\x00]*$"
 Name = Annotated[
@@ -32,21 +30,25 @@ Search = Annotated[
 ]
 
 
+@dataclass(frozen=True)
+class Paging:
+    """Which page of a list is asked for."""
+
+    limit: int
+    offset: int
+
+
+def provide_paging(limit: Limit = 50, offset: Offset = 0) -> Paging:
+    """Give a listing handler its `paging`: limit 1-200 (50), offset (0)."""
+    return Paging(limit, offset)
+
+
 def in_utc(time: datetime | None, field: str) -> datetime | None:
     """Return the same instant in UTC. Raises Invalid naming `field` when no UTC date has it."""
     try:
         return time and time.astimezone(UTC)
     except OverflowError as error:
         raise Invalid(FieldError(field, "lies outside the years 1 to 9999")) from error
-
-
-class Page(msgspec.Struct, Generic[Item], frozen=True):
-    """One page of a list, newest first, and how many items there are in all."""
-
-    items: list[Item]
-    total: int
-    limit: int
-    offset: int
 
 
 JsonObject = dict[str, Any]

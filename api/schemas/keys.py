@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from api.schemas.common import AwareTime, Name, Page
+from api.schemas.common import AwareTime, Name
 from monitoring.store.tables import ApiKey
 
 Scope = Literal["read", "write", "predict", "admin"]
@@ -55,5 +55,10 @@ class KeyCreated(msgspec.Struct, frozen=True):
     api_key: KeyView
 
 
-class KeyPage(Page[KeyView], frozen=True):
+class KeyPage(msgspec.Struct, frozen=True):
     """A page of keys."""
+
+    items: list[KeyView]
+    total: int
+    limit: int
+    offset: int

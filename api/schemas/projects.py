@@ -5,7 +5,7 @@ from datetime import datetime
 
 import msgspec
 
-from api.schemas.common import JsonObject, LongText, Name, Page
+from api.schemas.common import JsonObject, LongText, Name
 from monitoring.store.tables import AuditEvent, Project
 
 
@@ -38,8 +38,13 @@ class ProjectView(msgspec.Struct, frozen=True):
         return cls(row.id, row.name, row.description, row.created_at, row.updated_at)
 
 
-class ProjectPage(Page[ProjectView], frozen=True):
+class ProjectPage(msgspec.Struct, frozen=True):
     """A page of projects."""
+
+    items: list[ProjectView]
+    total: int
+    limit: int
+    offset: int
 
 
 class ProjectAnswer(msgspec.Struct, frozen=True):
