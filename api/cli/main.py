@@ -1,23 +1,49 @@
-"""The `pilothouse` command."""
+"""The `pilothouse` command. Each subcommand is imported when it is used: the API's imports alone take seconds."""
+
+from importlib import import_module
 
 import click
 
-from api.cli.serve import api_command, migrate_command, version_command
-from api.cli.up import up_command
+_COMMANDS = {
+    "up": ("api.cli.up:up_command", "Start everything and keep it running until Ctrl-C."),
+    "status": ("api.cli.status:status_command", "Show each part's state."),
+    "demo": ("api.cli.demo.command:demo_command", "Train, deploy, predict and watch drift on real data."),
+    "key": ("api.cli.keys:key_group", "Manage API keys on this machine."),
+    "api": ("api.cli.serve:api_command", "Serve the API alone."),
+    "migrate": ("api.cli.migration:migrate_command", "Bring the database to this version's schema."),
+    "version": ("api.cli.version:version_command", "Print the version."),
+}
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class LateGroup(click.Group):
+    """A group that knows its commands by name and one line of help, and imports the one that is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Return the names in the order of the table."""
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """Import a command; None when there is none of that name."""
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, attribute = _COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """Write the table of commands without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, line) for name, (_, line) in _COMMANDS.items()])
+
+
+@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Deploy H2O models behind an endpoint and watch over them.
 
     \b
-    Start here:   pilothouse up --demo
-    Settings are environment variables: PILOTHOUSE_HOME, PILOTHOUSE_PORT, PILOTHOUSE_HOST, ...
+    Start here: pilothouse up --demo
+    Settings are environment variables (PILOTHOUSE_HOME, PILOTHOUSE_PORT, ...): see `pilothouse up --help`.
     """
-
-
-for _command in (up_command, api_command, migrate_command, version_command):
-    main.add_command(_command)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,4 @@
-"""The single parts: `pilothouse api`, `pilothouse migrate`, `pilothouse version`."""
-
-from importlib.metadata import version
+"""`pilothouse api`."""
 
 import click
 import uvicorn
@@ -8,8 +6,6 @@ import uvicorn
 from api.app import create_app
 from api.cli.errors import expected, read_settings
 from api.supervisor.ports import require_free
-from monitoring.store.database import Database
-from monitoring.store.migrate import migrate
 
 _STOP_TIMEOUT_S = 8
 
@@ -35,21 +31,3 @@ def api_command() -> None:
         timeout_graceful_shutdown=_STOP_TIMEOUT_S,
     )
     uvicorn.Server(config).run()
-
-
-@click.command("migrate")
-@expected
-def migrate_command() -> None:
-    """Bring the database to this version's schema."""
-    database = Database(read_settings().resolved_database_url(), pool_size=1)
-    try:
-        migrate(database)
-    finally:
-        database.close()
-    click.echo("The database is up to date")
-
-
-@click.command("version")
-def version_command() -> None:
-    """Print the version."""
-    click.echo(version("pilothouse"))

@@ -1,6 +1,8 @@
 """`pilothouse up`."""
 
 import asyncio
+import os
+import sys
 from importlib.metadata import version
 
 import click
@@ -9,10 +11,12 @@ from api.cli.errors import expected, read_settings
 from api.settings import Settings
 from api.supervisor.console import Voice
 from api.supervisor.home import Home, HomeLock
+from api.supervisor.orphans import MARK
 from api.supervisor.parts import api_address
 from api.supervisor.ports import is_loopback
 from api.supervisor.prefect_parts import prefect_address
 from api.supervisor.preparation import check_ports, check_settings, end_orphans
+from api.supervisor.process import launched
 from api.supervisor.supervisor import Ready, Supervisor
 
 
@@ -37,13 +41,13 @@ def up_command(*, demo: bool) -> None:
     lock = HomeLock(home)
     lock.acquire()
     try:
-        _run(settings, home, voice)
+        _run(settings, home, voice, demo=demo)
     finally:
         voice.settled()
         lock.release()
 
 
-def _run(settings: Settings, home: Home, voice: Voice) -> None:
+def _run(settings: Settings, home: Home, voice: Voice, *, demo: bool) -> None:
     voice.say(f"Pilothouse {version('pilothouse')} in {home.root}")
     ended = end_orphans(home)
     if ended:
@@ -51,11 +55,30 @@ def _run(settings: Settings, home: Home, voice: Voice) -> None:
     check_ports(settings)
     voice.waiting("Starting")
 
-    def when_ready(ready: Ready) -> None:
+    async def when_ready(ready: Ready) -> None:
         _announce(ready, settings, home, voice)
+        if demo:
+            await _run_demo(home, voice, key=ready.admin_key)
 
     asyncio.run(Supervisor(settings, home, voice).run(when_ready))
     voice.say("Stopped")
+
+
+async def _run_demo(home: Home, voice: Voice, *, key: str | None) -> None:
+    """Run the demo in a process of its own, which ends with us; its failure stops nothing."""
+    given = {"PILOTHOUSE_KEY": key} if key else {}
+    environment = {**os.environ, **given, MARK: str(home.root), "PILOTHOUSE_HOME": str(home.root)}
+    command = launched((sys.executable, "-m", "api.cli.main", "demo"))
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=asyncio.subprocess.DEVNULL, env=environment, start_new_session=True
+    )
+    try:
+        code = await process.wait()
+    finally:
+        if process.returncode is None:
+            process.terminate()
+    if code != 0:
+        voice.say("The demo failed; everything keeps running. `pilothouse demo` runs it again", style="yellow")
 
 
 def _announce(ready: Ready, settings: Settings, home: Home, voice: Voice) -> None:
@@ -79,4 +102,5 @@ def _announce(ready: Ready, settings: Settings, home: Home, voice: Voice) -> Non
         voice.say("  Prefect has no login and stays on loopback; PILOTHOUSE_PREFECT_HOST would change that")
     if ready.admin_key:
         voice.say(f"  {'Admin key':<12}{ready.admin_key}", style="bold")
+        voice.say(f"  $ export PILOTHOUSE_KEY={ready.admin_key}", style="cyan")
         voice.say("  The key is shown this once: keep it. `pilothouse key create` makes others")

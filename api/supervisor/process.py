@@ -25,6 +25,14 @@ class Command:
     stop_signal: signal.Signals = signal.SIGTERM
 
 
+def launched(
+    arguments: tuple[str, ...], *, user: str | None = None, death_signal: signal.Signals = signal.SIGTERM
+) -> tuple[str, ...]:
+    """Return the command line by which the arguments run as our child, as `launch` describes."""
+    parent = (str(os.getpid()), str(int(death_signal)))
+    return (sys.executable, "-I", "-S", str(_LAUNCHER), *parent, user or "-", *arguments)
+
+
 class Child:
     """A started process."""
 
@@ -41,13 +49,10 @@ class Child:
         (The kernel ties a child's death signal to the thread that made it.)
         """
         log_files.bound(log)
-        launcher = (sys.executable, "-I", "-S", str(_LAUNCHER), str(os.getpid()), str(int(command.stop_signal)))
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             log_start = os.fstat(output.fileno()).st_size
             process = await asyncio.create_subprocess_exec(
-                *launcher,
-                command.user or "-",
-                *command.arguments,
+                *launched(command.arguments, user=command.user, death_signal=command.stop_signal),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,

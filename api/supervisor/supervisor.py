@@ -3,7 +3,7 @@
 import asyncio
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,7 +44,7 @@ class Supervisor:
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping_since: float | None = None
 
-    async def run(self, when_ready: Callable[[Ready], asyncio.Task[None] | None]) -> None:
+    async def run(self, when_ready: Callable[[Ready], Awaitable[None]]) -> None:
         """Start everything, call back once it is ready, and return when it was stopped. Raises what made it fail."""
         asked_to_stop = asyncio.Event()
         self._listen(asked_to_stop)
@@ -78,7 +78,7 @@ class Supervisor:
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # ignored under nohup
             loop.add_signal_handler(signal.SIGHUP, on_signal)
 
-    async def _work(self, client: httpx.AsyncClient, when_ready: Callable[[Ready], asyncio.Task[None] | None]) -> None:
+    async def _work(self, client: httpx.AsyncClient, when_ready: Callable[[Ready], Awaitable[None]]) -> None:
         began = time.monotonic()
         parts = Parts(
             self._settings,
@@ -101,8 +101,8 @@ class Supervisor:
         api_took_s = time.monotonic() - began
         await self._all_ready(*self._keepers)
         self._voice.settled()
-        afterwards = when_ready(Ready(time.monotonic() - began, api_took_s, prepared.admin_key))
-        await asyncio.gather(*self._tasks, *([afterwards] if afterwards else []))
+        await when_ready(Ready(time.monotonic() - began, api_took_s, prepared.admin_key))
+        await asyncio.gather(*self._tasks)
 
     def _keep(self, part: Part, *needs: Keeper) -> Keeper:
         keeper = Keeper(part, self._home.log(part.name), self._told, needs=list(needs))
