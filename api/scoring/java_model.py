@@ -64,8 +64,8 @@ class JavaModel:
         if len(matrix) > _ONE_BY_ONE:
             return list(_stream(matrix, self._score_stream, self._row_maker).tolist())
         doubles, score_row, size = self._doubles, self._score_row, self._preds_size
-        answers = (score_row(doubles(row), doubles(size)) for row in matrix.tolist())
-        return [cast("list[float]", memoryview(answer).tolist()) for answer in answers]
+        answers = [memoryview(score_row(doubles(row), doubles(size))) for row in matrix]
+        return [cast("list[float]", answer.tolist()) for answer in answers]
 
     def why_no_contributions(self) -> str | None:
         """Return why the model has no contributions, or None when it has."""
@@ -128,6 +128,8 @@ def _feature_starts(model: Any, width: int) -> np.ndarray:  # noqa: ANN401
 def explain(error: Any) -> str:  # noqa: ANN401 - a Java exception
     """Return a Java exception as a short, printable text."""
     name = type(error).__name__.rsplit(".", maxsplit=1)[-1]
+    if name == "OutOfMemoryError":
+        return "it needs more memory than the scorer's Java heap has"
     message = error.getMessage()
     return name if message is None else f"{name} {shown(str(message), 200)}"
 

@@ -75,7 +75,7 @@ def _parameters(listed: Any) -> dict[str, Any]:  # noqa: ANN401 - any JSON
     if not isinstance(listed, list):
         return {}
     return {
-        item["name"][:_MAX_TEXT]: _plain(item.get("actual_value"))
+        _text(item["name"]): _plain(item.get("actual_value"))
         for item in listed[:_MAX_PARAMETERS]
         if isinstance(item, dict) and isinstance(item.get("name"), str)
     }
@@ -88,7 +88,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401
     if isinstance(value, list):
         return [_plain(item) for item in value[:_MAX_ITEMS] if not isinstance(item, list)]
     if isinstance(value, str):
-        return value[:_MAX_TEXT]
+        return _text(value)
     if isinstance(value, bool) or value is None or _is_number(value):
         return value
     return None
@@ -104,7 +104,7 @@ def _importances(table: dict[str, Any], features: list[str]) -> list[dict[str, A
         return None
     ranked = sorted(by_feature.items(), key=lambda item: -item[1])[:_MAX_IMPORTANCES]
     return [
-        {"feature": name[:_MAX_TEXT], "relative": value, "scaled": value / largest, "percentage": value / total}
+        {"feature": _text(name), "relative": value, "scaled": value / largest, "percentage": value / total}
         for name, value in ranked
     ]
 
@@ -129,6 +129,11 @@ def _time(milliseconds: Any) -> datetime | None:  # noqa: ANN401
     if not _is_number(milliseconds) or not 0 < milliseconds < 32_503_680_000_000:  # the year 3000
         return None
     return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
+
+
+def _text(value: str) -> str:
+    """Return a text that PostgreSQL can keep."""
+    return value[:_MAX_TEXT].replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _is_number(value: Any) -> bool:  # noqa: ANN401

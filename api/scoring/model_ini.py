@@ -52,6 +52,8 @@ def parse_model_ini(data: bytes) -> ModelIni:
         lines = _LINE_END.split(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise MojoRefused("The model.ini of the MOJO is not UTF-8 text") from error
+    if b"\0" in data:
+        raise MojoRefused("The model.ini of the MOJO is not plain text")
     ini = ModelIni({}, [], [])
     section = ""
     for raw in lines:

@@ -155,7 +155,7 @@ def _labels(category: str, model: JavaModel) -> tuple[str, ...] | None:
 
 
 def _distinct(labels: list[str | None], column: str) -> tuple[str, ...]:
-    known = [label for label in labels if label is not None]
+    known = [label for label in labels if label is not None and "\0" not in label]
     if len(known) != len(labels) or len(set(known)) != len(known):
         raise MojoRefused(f"The labels of {shown(column)} in the MOJO are incomplete or not distinct")
     return tuple(known)
