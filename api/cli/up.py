@@ -16,7 +16,7 @@ from api.supervisor.parts import api_address
 from api.supervisor.ports import is_loopback
 from api.supervisor.prefect_parts import prefect_address
 from api.supervisor.preparation import check_ports, check_settings, end_orphans
-from api.supervisor.process import launched
+from api.supervisor.process import Command, launched
 from api.supervisor.supervisor import Ready, Supervisor
 
 
@@ -68,9 +68,9 @@ async def _run_demo(home: Home, voice: Voice, *, key: str | None) -> None:
     """Run the demo in a process of its own, which ends with us; its failure stops nothing."""
     given = {"PILOTHOUSE_KEY": key} if key else {}
     environment = {**os.environ, **given, MARK: str(home.root), "PILOTHOUSE_HOME": str(home.root)}
-    command = launched((sys.executable, "-m", "api.cli.main", "demo"))
+    command = Command((sys.executable, "-m", "api.cli.main", "demo"), environment, home.root)
     process = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.DEVNULL, env=environment, start_new_session=True
+        *launched(command), stdin=asyncio.subprocess.DEVNULL, env=environment, start_new_session=True
     )
     try:
         code = await process.wait()

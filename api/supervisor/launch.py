@@ -14,12 +14,14 @@ _NO_USER = "-"
 
 
 def main(arguments: list[str]) -> None:
-    """Execute `arguments[3:]` with default signals, as a user, dying by a signal when the parent does.
+    """Execute `arguments[4:]` with default signals, as a user, dying by a signal when the parent does.
 
-    The arguments are: pid of the parent, number of the signal, user name or `-`, then the command.
+    The arguments are: pid of the parent, number of the signal, user name or `-`, niceness, then the command.
     """
-    parent, death_signal, user, command = int(arguments[0]), int(arguments[1]), arguments[2], arguments[3:]
+    parent, death_signal, user, niceness = int(arguments[0]), int(arguments[1]), arguments[2], int(arguments[3])
+    command = arguments[4:]
     _restore_signals()
+    os.nice(niceness)
     if user != _NO_USER:
         _become(user)
     if sys.platform == "linux":

@@ -20,6 +20,7 @@ from api.supervisor.ports import reachable_host
 from api.supervisor.postgres import EmbeddedPostgres
 from api.supervisor.process import Child, Command
 
+_BACKGROUND = 5  # predictions come before flows, at start and ever after
 FLOW_DEPLOYMENTS = Path(api.__file__).parents[1] / "prefect.yaml"
 
 
@@ -114,7 +115,8 @@ class Parts:
         return Part("worker", "Worker", lambda: command, is_ready, prepare=self._ensure_work_pool, stop_timeout_s=15.0)
 
     def _python(self, module: str, *arguments: str, environment: dict[str, str]) -> Command:
-        return Command((sys.executable, "-m", module, *arguments), environment, self._home.root)
+        niceness = 0 if environment is self._environment else _BACKGROUND
+        return Command((sys.executable, "-m", module, *arguments), environment, self._home.root, niceness=niceness)
 
     def _answers(self, url: str) -> Callable[[Child], Awaitable[bool]]:
         async def is_ready(_: Child) -> bool:

@@ -23,14 +23,13 @@ class Command:
     folder: Path
     user: str | None = None
     stop_signal: signal.Signals = signal.SIGTERM
+    niceness: int = 0
 
 
-def launched(
-    arguments: tuple[str, ...], *, user: str | None = None, death_signal: signal.Signals = signal.SIGTERM
-) -> tuple[str, ...]:
-    """Return the command line by which the arguments run as our child, as `launch` describes."""
-    parent = (str(os.getpid()), str(int(death_signal)))
-    return (sys.executable, "-I", "-S", str(_LAUNCHER), *parent, user or "-", *arguments)
+def launched(command: Command) -> tuple[str, ...]:
+    """Return the command line by which a command runs as our child, as `launch` describes."""
+    how = (str(os.getpid()), str(int(command.stop_signal)), command.user or "-", str(command.niceness))
+    return (sys.executable, "-I", "-S", str(_LAUNCHER), *how, *command.arguments)
 
 
 class Child:
@@ -52,7 +51,7 @@ class Child:
         with os.fdopen(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as output:
             log_start = os.fstat(output.fileno()).st_size
             process = await asyncio.create_subprocess_exec(
-                *launched(command.arguments, user=command.user, death_signal=command.stop_signal),
+                *launched(command),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
                 stderr=asyncio.subprocess.STDOUT,
