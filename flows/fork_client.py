@@ -1,6 +1,6 @@
 """The process a worker sees for a flow run that the fork server runs: it passes signals on and ends as the run ends.
 
-A plain script, started as `python -I -S fork_client.py <socket>`, so it imports only what starts within milliseconds.
+A plain script, started as `python -I -S fork_client.py <socket>...`, so it imports only what starts at once.
 """
 
 import json
@@ -11,16 +11,14 @@ import sys
 from types import FrameType
 
 
-def main(address: str) -> int:
-    """Ask the fork server at `address` for a run with this environment; return its exit status.
+def main(addresses: list[str]) -> int:
+    """Ask the first fork server that answers for a run with this environment; return its exit status.
 
-    Without a fork server the process becomes an ordinary `prefect.engine`, slower but the same run.
+    Without any the process becomes an ordinary `prefect.engine`, slower but the same run.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C reaches the whole terminal group; the worker decides
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        connection.connect(address)
-    except OSError:
+    connection = _connect(addresses)
+    if connection is None:
         os.execv(sys.executable, [sys.executable, "-m", "prefect.engine"])  # noqa: S606 - our own interpreter
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
@@ -31,6 +29,18 @@ def main(address: str) -> int:
     socket.send_fds(connection, [len(request).to_bytes(4, "big")], [0, 1, 2])
     connection.sendall(request)
     return _end_like(_receive_status(connection))
+
+
+def _connect(addresses: list[str]) -> "socket.socket | None":
+    for address in addresses:
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            connection.connect(address)
+        except OSError:
+            connection.close()
+        else:
+            return connection
+    return None
 
 
 def _receive_status(connection: socket.socket) -> int:
@@ -54,4 +64,4 @@ def _end_like(wait_status: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1]))
+    sys.exit(main(sys.argv[1:]))

@@ -32,14 +32,17 @@ _PR_SET_PDEATHSIG = 1
 
 @dataclass
 class Lifeline:
-    """The worker's hold on the fork server: its process id and the pipe whose closing ends it."""
+    """The worker's hold on a fork server: its process, its socket, and the pipe whose closing ends it."""
 
     pid: int
     writer: int
+    address: Path
 
     def let_go(self) -> None:
-        """Tell the fork server to stop every run and exit."""
+        """Tell the fork server to stop every run and exit; one that still preloads has no runs and just ends."""
         os.close(self.writer)
+        if not self.address.exists():
+            os.kill(self.pid, signal.SIGKILL)
 
     def wait(self) -> None:
         """Return when the fork server and every run of it have ended."""
@@ -47,33 +50,40 @@ class Lifeline:
             os.waitpid(self.pid, 0)
 
 
-def start(address: Path, preload: Sequence[str]) -> Lifeline:
-    """Fork the fork server listening at `address`; return in the caller only.
+def start(address: Path, preload: Sequence[str], siblings: Sequence[Lifeline] = ()) -> Lifeline:
+    """Fork a fork server that listens at `address` once it has preloaded; return in the caller only.
 
     Must be called while the process has one thread. A forked flow run leaves this function by SystemExit, so the
     caller keeps no cleanup on its stack.
     """
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(address))
-    listener.listen(64)
     reader, writer = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
     pid = os.fork()
     if pid:
-        listener.close()
         os.close(reader)
-        return Lifeline(pid, writer)
-    os.close(writer)
+        return Lifeline(pid, writer, address)
+    for descriptor in (writer, *(sibling.writer for sibling in siblings)):
+        os.close(descriptor)  # only the worker may hold a lifeline
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a terminal's Ctrl-C comes here too; the worker decides
-    for name in preload:
-        importlib.import_module(name)
-    gc.collect()
-    gc.freeze()  # a collection in a child would otherwise copy every page that the preloaded modules fill
+    _import(preload)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(str(address))
+    listener.listen(64)
     if ForkServer(listener, reader).serve():
         _become_flow_run()
     os._exit(0)
+
+
+def _import(names: Sequence[str]) -> None:
+    for name in names:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            sys.stderr.write(f"Not preloaded: {name} ({error})\n")  # no logging yet: Prefect's starts threads
+    gc.collect()
+    gc.freeze()  # a collection in a child would otherwise copy every page that the preloaded modules fill
 
 
 @dataclass

@@ -21,7 +21,6 @@ from prefect.client.schemas.filters import (
     WorkPoolFilterName,
 )
 from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStatus
-from prefect.exceptions import PrefectException
 from prefect.logging import get_logger
 from prefect.states import Cancelled, Crashed, Scheduled
 
@@ -101,8 +100,8 @@ async def reap_forever(worker: PoolWorker) -> None:
                     logger.warning("Flow run %s: %s -> %s", run, verdict.value, verdict.name.lower())
             except httpx.TransportError:
                 logger.debug("The Prefect server does not answer")
-            except (httpx.HTTPError, PrefectException) as error:
-                logger.warning("Runs of dead workers were not looked for: %s", error)
+            except Exception:  # the worker serves on; the next round tries again
+                logger.exception("Runs of dead workers could not be settled")
             await asyncio.sleep(INTERVAL_S)
 
 

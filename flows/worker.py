@@ -13,7 +13,7 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 import click
@@ -26,18 +26,17 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 from flows import fork_client, fork_server, reaping
 
 POOL = "pilothouse"
-LIGHT_PRELOAD = (
-    "prefect.main",
-    "prefect.flow_engine",
-    "prefect.artifacts",
-    "flows.drift",
-    "flows.sweep",
-    "flows.training",
-)
+LIGHT = ("prefect.main", "prefect.flow_engine", "prefect.artifacts", "flows.drift", "flows.sweep", "flows.training")
+# Evidently takes 5 s or more to import, so a second fork server has it; runs use the first one until that is ready.
+# Polars (and ADBC, which imports it) stays out: it starts threads, which a fork does not copy.
+HEAVY = (*LIGHT, "pyarrow", "evidently", "evidently.presets", "evidently.legacy.calculations.stattests")
 DEFAULTS = {
     "PREFECT_WORKER_QUERY_SECONDS": "1",
     "PREFECT_WORKER_HEARTBEAT_SECONDS": "10",
     "PREFECT_WORKER_ENABLE_CANCELLATION": "true",
+    "PREFECT_WORKER_CANCELLATION_POLL_SECONDS": "15",
+    "DO_NOT_TRACK": "1",  # read when Evidently is imported
+    "OPENBLAS_NUM_THREADS": "1",  # no BLAS threads in a process that forks
 }
 _LONGEST_WAIT_S = 15.0
 
@@ -45,11 +44,14 @@ _LONGEST_WAIT_S = 15.0
 class ForkingJobConfiguration(ProcessJobConfiguration):
     """A process job whose command, unless the flow deployment names one, is the fork client."""
 
+    fork_servers: ClassVar[list[Path]] = []
+
     def prepare_for_flow_run(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Prefect's signature, passed on
         """Name the fork client as the command, then prepare as a process worker does."""
-        address = os.environ.get("PILOTHOUSE_FORK_SERVER")
-        if self.command is None and address:
-            self.command = command_to_string([sys.executable, "-I", "-S", str(Path(fork_client.__file__)), address])
+        if self.command is None and self.fork_servers:
+            self.command = command_to_string(
+                [sys.executable, "-I", "-S", str(Path(fork_client.__file__)), *map(str, self.fork_servers)]
+            )
         super().prepare_for_flow_run(*args, **kwargs)
 
 
@@ -108,7 +110,7 @@ class ForkingWorker(ProcessWorker):
         await asyncio.sleep(min(2.0 ** (self._failures - 1), _LONGEST_WAIT_S))
 
 
-async def serve(worker: ForkingWorker, lifeline: fork_server.Lifeline | None) -> None:
+async def serve(worker: ForkingWorker, lifelines: list[fork_server.Lifeline]) -> None:
     """Work until SIGTERM or SIGINT; then let the runs end (they report themselves) and stop."""
     asked_to_stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):  # set explicitly: a shell may have started us with SIGINT ignored
@@ -120,10 +122,11 @@ async def serve(worker: ForkingWorker, lifeline: fork_server.Lifeline | None) ->
     ]
     await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     worker.stopping = True
-    if lifeline is not None:
+    for lifeline in lifelines:
         lifeline.let_go()
+    for lifeline in lifelines:
         await asyncio.to_thread(lifeline.wait)
-        await asyncio.sleep(0.2 if worker.active else 0)  # the executors read how their runs ended
+    await asyncio.sleep(0.2 if worker.active else 0)  # the executors read how their runs ended
     for task in tasks:
         task.cancel()
     for outcome in await asyncio.gather(*tasks, return_exceptions=True):
@@ -139,16 +142,16 @@ def main(pool: str, limit: int) -> None:
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
     refresh_global_settings_context()
-    lifeline = None
     folder = Path(tempfile.mkdtemp(prefix="pilothouse-worker-"))
+    lifelines = []
     if sys.platform == "linux":
-        address = folder / "fork.sock"
-        os.environ["PILOTHOUSE_FORK_SERVER"] = str(address)
-        lifeline = fork_server.start(address, LIGHT_PRELOAD)
-        # Nothing above may clean up on the way out: a forked run leaves through here.
+        ForkingJobConfiguration.fork_servers = [folder / "heavy.sock", folder / "light.sock"]
+        # A forked run leaves through here by SystemExit: nothing above may clean up on the way out.
+        light = fork_server.start(folder / "light.sock", LIGHT)
+        lifelines = [light, fork_server.start(folder / "heavy.sock", HEAVY, siblings=[light])]
     worker = ForkingWorker(work_pool_name=pool, name=reaping.worker_name(), limit=limit)
     try:
-        asyncio.run(serve(worker, lifeline))
+        asyncio.run(serve(worker, lifelines))
     finally:
         for left in folder.iterdir():
             left.unlink()
