@@ -102,11 +102,11 @@ def quantile_bins(values: pl.Series, bins: int = QUANTILE_BINS) -> NumericBins:
     numbers = numbers[np.isfinite(numbers)]
     if numbers.size == 0:
         return NumericBins(())
-    with np.errstate(over="ignore", invalid="ignore"):  # the step between 1e308 and -1e308 has no double
+    with np.errstate(over="ignore", invalid="ignore"):  # steps between +-1e308, or below it, have no double
         cuts = np.quantile(numbers, np.arange(1, bins) / bins)
+        below = np.nextafter(numbers.min(), -np.inf)
     edges = np.unique(cuts[np.isfinite(cuts)])
-    lowest = numbers.min()
-    if edges.size and edges[0] == lowest and np.isfinite(below := np.nextafter(lowest, -np.inf)):
+    if edges.size and edges[0] == numbers.min() and np.isfinite(below):
         edges = np.concatenate([[below], edges])
     return NumericBins(tuple(float(edge) for edge in edges))
 

@@ -55,6 +55,7 @@ def is_parquet(path: Path) -> bool:
 def read_csv(path: Path, wanted: Sequence[str]) -> Iterator[Piece]:
     """Yield the wanted columns (those the file has) as text; ReferenceRefused names the line that cannot be read."""
     header, separator, skipped = _header(path, wanted)
+    _refuse_open_quote(path, separator)
     names = [f"{position}" for position in range(len(header))]
     places = {name: str(header.index(name)) for name in wanted if name in header}
     first = skipped + 1
@@ -112,6 +113,23 @@ def _first_record(text: str, separator: str) -> tuple[list[str], int, bool]:
     except csv.Error:  # e.g. a field cut by the end of the head: what counts is what came before
         pass
     return header, blanks, False
+
+
+def _refuse_open_quote(path: Path, separator: str) -> None:
+    """Refuse a quote that is never closed: Arrow would read the rest of the file as one value."""
+    with path.open("rb") as file:
+        quotes = sum(block.count(b'"') for block in iter(lambda: file.read(_HEAD_BYTES), b""))
+    if quotes % 2 == 0:
+        return
+    with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:
+        records = csv.reader(text, delimiter=separator, strict=True)
+        start = 1
+        try:
+            for _ in records:
+                start = records.line_num + 1
+        except csv.Error as error:
+            if "end of data" in str(error) or "field larger" in str(error):
+                raise ReferenceRefused(f"The reference opens a quote in line {start} and never closes it") from error
 
 
 def _plain(error: Exception) -> str:
