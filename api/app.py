@@ -15,8 +15,11 @@ from api.health import Check, database_check, prefect_check
 from api.idempotency import provide_once
 from api.importing import ImportGate
 from api.openapi import complete_openapi, openapi_config
+from api.prefect_api import PrefectApi
 from api.request import ApiRequest
+from api.routes.drift import get_drift, get_drift_report, run_drift
 from api.routes.health import get_liveness, get_readiness
+from api.routes.jobs import cancel_job, get_job
 from api.routes.keys import create_api_key, list_api_keys, revoke_api_key
 from api.routes.metrics import REQUEST_METRICS, get_metrics
 from api.routes.model_import import import_model
@@ -41,6 +44,7 @@ ROUTES = [
     *(create_api_key, list_api_keys, revoke_api_key),
     *(create_project, list_projects, get_project, update_project, delete_project, get_timeline),
     *(list_models, get_model, explain_model, get_model_parameters, delete_model),
+    *(run_drift, get_drift, get_drift_report, get_job, cancel_job),
 ]
 UPLOADS = [import_model]
 
@@ -48,6 +52,7 @@ UPLOADS = [import_model]
 def create_app(settings: Settings) -> Litestar:
     """Return the application for these settings; services open with its lifespan and close with it."""
     database = Database(settings.resolved_database_url())
+    prefect_api = PrefectApi(f"{settings.prefect_address}/api")
     uploads = UploadFolder(settings.home / "uploads", patience_s=settings.upload_patience_s)
 
     @asynccontextmanager
@@ -56,6 +61,7 @@ def create_app(settings: Settings) -> Litestar:
         try:
             yield
         finally:
+            await asyncio.to_thread(prefect_api.close)
             await asyncio.to_thread(database.close)
 
     health_checks: dict[str, Check] = {
@@ -71,6 +77,7 @@ def create_app(settings: Settings) -> Litestar:
         exception_handlers=EXCEPTION_HANDLERS,
         dependencies={
             "database": Provide(lambda: database, sync_to_thread=False),
+            "prefect_api": Provide(lambda: prefect_api, sync_to_thread=False),
             "principal": Provide(provide_principal, sync_to_thread=False),
             "once": Provide(provide_once, sync_to_thread=False),
             "paging": Provide(provide_paging, sync_to_thread=False),
