@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from api.errors import Unavailable
 from api.inference_log.batch import Batch, Waiting
-from api.inference_log.rows import LoggedRequest
+from api.inference_log.rows import EncodedRows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,24 +44,15 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, request: LoggedRequest) -> asyncio.Future[None]:
+    def add(self, rows: EncodedRows) -> asyncio.Future[None]:
         """Queue a request's rows and return what resolves when they are durable. Raises Unavailable when full."""
-        lines = request.copy_lines()
         counters, bounds = self._counters, self._bounds
-        rows, size = counters.backlog_rows + request.row_count, counters.backlog_bytes + len(lines)
-        if rows > bounds.backlog_rows or size > bounds.backlog_bytes:
-            counters.refused_rows += request.row_count
+        waiting_rows, size = counters.backlog_rows + rows.row_count, counters.backlog_bytes + len(rows.lines)
+        if waiting_rows > bounds.backlog_rows or size > bounds.backlog_bytes:
+            counters.refused_rows += rows.row_count
             raise Unavailable("More predictions wait to be logged than the server holds: send fewer at once")
-        counters.backlog_rows, counters.backlog_bytes = rows, size
-        waiting = Waiting(
-            lines=lines,
-            row_count=request.row_count,
-            deployment_id=request.deployment_id,
-            instant_us=request.stamp.instant_us,
-            status_code=request.status_code,
-            since=time.monotonic(),
-            stored=asyncio.get_running_loop().create_future(),
-        )
+        counters.backlog_rows, counters.backlog_bytes = waiting_rows, size
+        waiting = Waiting(rows, time.monotonic(), asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         return waiting.stored
 
@@ -69,9 +60,9 @@ class Backlog:
         """Take, oldest first, what one transaction may hold."""
         taken: list[Waiting] = []
         size = 0
-        while self._queue and (not taken or size + len(self._queue[0].lines) <= self._bounds.batch_bytes):
+        while self._queue and (not taken or size + len(self._queue[0].rows.lines) <= self._bounds.batch_bytes):
             taken.append(self._queue.popleft())
-            size += len(taken[-1].lines)
+            size += len(taken[-1].rows.lines)
         return Batch(taken) if taken else None
 
     def put_back(self, requests: list[Waiting]) -> None:
@@ -106,6 +97,6 @@ class Backlog:
 
     def _release(self, request: Waiting) -> int:
         request.decided = True
-        self._counters.backlog_rows -= request.row_count
-        self._counters.backlog_bytes -= len(request.lines)
-        return request.row_count
+        self._counters.backlog_rows -= request.rows.row_count
+        self._counters.backlog_bytes -= len(request.rows.lines)
+        return request.rows.row_count

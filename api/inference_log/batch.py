@@ -6,22 +6,18 @@ from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 
-from api.inference_log.rows import COLUMNS
+from api.inference_log.rows import COLUMNS, EncodedRows
 
 _COPY = f"COPY inference_log ({COLUMNS}) FROM STDIN"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MINUTE_US = 60_000_000
 
 
-@dataclass(slots=True, eq=False, kw_only=True)
+@dataclass(slots=True, eq=False)
 class Waiting:
-    """One request's encoded rows and what its handler waits for (unless it was cancelled)."""
+    """One request's rows and what its handler waits for (unless it was cancelled)."""
 
-    lines: bytes
-    row_count: int
-    deployment_id: str
-    instant_us: int
-    status_code: int
+    rows: EncodedRows
     since: float
     stored: asyncio.Future[None]
     decided: bool = False
@@ -37,7 +33,7 @@ class Batch:
     @property
     def row_count(self) -> int:
         """How many log rows it holds."""
-        return sum([request.row_count for request in self.requests])
+        return sum([request.rows.row_count for request in self.requests])
 
     @property
     def wanted(self) -> bool:
@@ -47,7 +43,7 @@ class Batch:
     @property
     def days(self) -> set[date]:
         """The UTC days whose partitions it needs."""
-        return {(_EPOCH + timedelta(microseconds=request.instant_us)).date() for request in self.requests}
+        return {(_EPOCH + timedelta(microseconds=request.rows.instant_us)).date() for request in self.requests}
 
     async def store(self, connection: psycopg.AsyncConnection) -> None:
         """Write rows and counts in one transaction; on return they are durable.
@@ -57,14 +53,15 @@ class Batch:
         """
         async with connection.transaction(), connection.cursor() as cursor:
             async with cursor.copy(_COPY) as copy:
-                await copy.write(b"".join([request.lines for request in self.requests]))
+                await copy.write(b"".join([request.rows.lines for request in self.requests]))
             await cursor.execute(self._add_counts())
 
     def _add_counts(self) -> bytes:
         counts: dict[tuple[str, int, int], int] = {}
         for request in self.requests:
-            key = (request.deployment_id, request.instant_us // _MINUTE_US * 60, request.status_code)
-            counts[key] = counts.get(key, 0) + request.row_count
+            rows = request.rows
+            key = (rows.deployment_id, rows.instant_us // _MINUTE_US * 60, rows.status_code)
+            counts[key] = counts.get(key, 0) + rows.row_count
         values = ",".join(
             f"('{deployment_id}',to_timestamp({second}),{status_code},{added})"
             for (deployment_id, second, status_code), added in sorted(counts.items())

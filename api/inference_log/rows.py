@@ -21,6 +21,17 @@ _encode_json = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedRows:
+    """One request's rows as COPY lines in the order of COLUMNS, and what the counts need to know of them."""
+
+    lines: bytes
+    row_count: int
+    deployment_id: str
+    instant_us: int
+    status_code: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedRequest:
     """What one request leaves in the log: `row_count` rows that share instant, status and latency.
 
@@ -38,8 +49,17 @@ class LoggedRequest:
     probabilities: Sequence[Sequence[float]] | None = None
     errors: Sequence[str] | None = None
 
-    def copy_lines(self) -> bytes:
-        """Return the rows as COPY lines in the order of COLUMNS, each with its newline."""
+    def encode(self) -> "EncodedRows":
+        """Return the rows as the writer takes them."""
+        return EncodedRows(
+            lines=self._copy_lines(),
+            row_count=self.row_count,
+            deployment_id=self.deployment_id,
+            instant_us=self.stamp.instant_us,
+            status_code=self.status_code,
+        )
+
+    def _copy_lines(self) -> bytes:
         stamp = self.stamp
         head = f"{self.deployment_id}\t{stamp.created_at.isoformat()}\t".encode()
         middle = f"\t{stamp.request_id.hex}\t{self.status_code}\t{self.latency_ms:.3f}\t".encode()

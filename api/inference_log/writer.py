@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from api.errors import Unavailable
 from api.inference_log.backlog import Backlog, LogCounters, WriterBounds
 from api.inference_log.batch import Batch
-from api.inference_log.rows import LoggedRequest
+from api.inference_log.rows import EncodedRows
 from monitoring.store.database import Database
 from monitoring.store.partitions import create_partition
 
@@ -64,16 +64,16 @@ class LogWriter:
         """Say whether the log can be written just now, as far as we know."""
         return self._connection is not None and self._down_since is None
 
-    async def append(self, request: LoggedRequest) -> None:
+    async def append(self, rows: EncodedRows) -> None:
         """Return when the rows are durable.
 
         Raises Unavailable when the log is full, away or too slow: then the rows are not stored, or (the connection lost
         during their commit) it is not known.
         """
         if self._closing or self._down_for(self._bounds.wait_s):
-            self.counters.refused_rows += request.row_count
+            self.counters.refused_rows += rows.row_count
             raise Unavailable("The server is stopping" if self._closing else _AWAY)
-        stored = self._backlog.add(request)
+        stored = self._backlog.add(rows)
         self._wake.set()
         await stored
 
@@ -130,7 +130,9 @@ class LogWriter:
     def _split(self, batch: Batch, error: psycopg.Error) -> None:
         """Narrow down, half by half, which request's rows spoil a batch; alone, it is refused."""
         if len(batch.requests) == 1:
-            logger.error("PostgreSQL refuses a log row of deployment %s: %s", batch.requests[0].deployment_id, error)
+            logger.error(
+                "PostgreSQL refuses a log row of deployment %s: %s", batch.requests[0].rows.deployment_id, error
+            )
             self._backlog.refuse(batch.requests, "The inference log does not take this request's rows")
             return
         middle = len(batch.requests) // 2

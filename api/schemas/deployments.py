@@ -1,0 +1,196 @@
+"""Wire types of deployments."""
+
+import uuid
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from api.errors import FieldError, Invalid
+from api.schemas.common import NO_NUL, JsonObject, Name
+from monitoring.store.tables import Deployment, Model
+
+Stage = Literal["staging", "production"]
+Percent = Annotated[int, Meta(ge=1, le=100, description="share of traffic, 1-100 (100)")]
+Threshold = Annotated[float, Meta(ge=0, le=1, description="confidence threshold of PII detection, 0.0-1.0")]
+ShortText = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
+_NOT_YET = "not available yet: privacy policies come with a later version"
+
+
+class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A deployment's options."""
+
+    name: Name | None = None
+    traffic_percent: Percent | None = None
+    privacy_policy_id: ShortText | None = None
+    privacy_anonymize_logs: bool | None = None
+    privacy_anonymize_response: bool | None = None
+    privacy_column_map: dict[ShortText, ShortText] | None = None
+    privacy_threshold: Threshold | None = None
+
+    def given(self) -> JsonObject:
+        """Return the options that were given."""
+        return {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+
+
+class DeploymentCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A model to deploy. The options may come flat, nested under `config`, or both if they agree; a name is needed."""
+
+    model_id: uuid.UUID
+    stage: Stage
+    name: Name | None = None
+    traffic_percent: Percent | None = None
+    privacy_policy_id: ShortText | None = None
+    privacy_anonymize_logs: bool | None = None
+    privacy_anonymize_response: bool | None = None
+    privacy_column_map: dict[ShortText, ShortText] | None = None
+    privacy_threshold: Threshold | None = None
+    config: DeploymentConfig | None = None
+
+    def options(self) -> JsonObject:
+        """Return the options as the deployment keeps them.
+
+        Raises Invalid: no name, flat and nested values that differ, or privacy asked for.
+        """
+        nested = self.config.given() if self.config else {}
+        flat = {
+            name: value for name in DeploymentConfig.__struct_fields__ if (value := getattr(self, name)) is not None
+        }
+        wrong = [
+            FieldError(name, f"differs from config.{name}: give it once, or the same twice")
+            for name in flat
+            if name in nested and nested[name] != flat[name]
+        ]
+        options = {"traffic_percent": 100} | nested | flat
+        if "name" not in options:
+            wrong.append(FieldError("name", "is required"))
+        wrong += [FieldError(name, _NOT_YET) for name, value in options.items() if _asks_for_privacy(name, value)]
+        if wrong:
+            raise Invalid(*wrong)
+        return options
+
+
+def _asks_for_privacy(name: str, value: Any) -> bool:  # noqa: ANN401
+    """Say whether an option wants something of privacy: `false` and an empty map do not."""
+    return name.startswith("privacy_") and value is not False and value != {}
+
+
+class DeploymentMade(msgspec.Struct, frozen=True):
+    """The answer to a create: `status` is `failed` when the model could not be loaded."""
+
+    id: uuid.UUID
+    deployment_id: uuid.UUID
+    stage: str
+    is_active: bool
+    status: str
+    status_reason: str | None
+
+    @classmethod
+    def of(cls, row: Deployment) -> "DeploymentMade":
+        """Return the answer about a stored deployment."""
+        return cls(row.id, row.id, row.stage, row.status == "active", row.status, row.status_reason)
+
+
+class DeploymentView(msgspec.Struct, frozen=True):
+    """A deployment."""
+
+    id: uuid.UUID
+    project_id: uuid.UUID
+    model_id: uuid.UUID
+    name: str
+    stage: str
+    status: str
+    status_reason: str | None
+    is_active: bool
+    config: JsonObject
+    created_at: datetime
+    updated_at: datetime
+
+    @classmethod
+    def of(cls, row: Deployment) -> "DeploymentView":
+        """Return the view of a stored deployment."""
+        return cls(
+            id=row.id,
+            project_id=row.project_id,
+            model_id=row.model_id,
+            name=row.name,
+            stage=row.stage,
+            status=row.status,
+            status_reason=row.status_reason,
+            is_active=row.status == "active",
+            config=row.config,
+            created_at=row.created_at,
+            updated_at=row.updated_at,
+        )
+
+
+class DeploymentPage(msgspec.Struct, frozen=True):
+    """A page of deployments."""
+
+    items: list[DeploymentView]
+    total: int
+    limit: int
+    offset: int
+
+
+class DeployedModel(msgspec.Struct, frozen=True):
+    """The model behind a deployment."""
+
+    id: uuid.UUID
+    name: str
+    algo: str
+    category: str
+    target: str | None
+    features: list[JsonObject]
+    metrics: JsonObject
+    trained_at: datetime | None
+    created_at: datetime
+
+    @classmethod
+    def of(cls, row: Model) -> "DeployedModel":
+        """Return the view of a stored model."""
+        return cls(
+            id=row.id,
+            name=row.name,
+            algo=row.algo,
+            category=row.category,
+            target=row.target,
+            features=row.features,
+            metrics=row.metrics,
+            trained_at=row.trained_at,
+            created_at=row.created_at,
+        )
+
+
+class DeploymentDetail(msgspec.Struct, frozen=True):
+    """A deployment with its model."""
+
+    deployment: DeploymentView
+    model: DeployedModel
+
+
+class Promotion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where to promote to: `production`."""
+
+    to_stage: Literal["production"]
+
+
+class Rollback(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What production goes back to: an archived deployment, or a model deployed anew. At least one is needed."""
+
+    to_deployment_id: uuid.UUID | None = None
+    to_model_id: uuid.UUID | None = None
+
+
+class DeploymentChanged(msgspec.Struct, frozen=True):
+    """The answer to a change: the deployment it was about, or (rollback) the one now in production."""
+
+    ok: bool
+    deployment_id: uuid.UUID
+    stage: str
+
+    @classmethod
+    def of(cls, row: Deployment) -> "DeploymentChanged":
+        """Return the answer about a stored deployment."""
+        return cls(ok=True, deployment_id=row.id, stage=row.stage)

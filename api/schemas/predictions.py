@@ -1,0 +1,70 @@
+"""Wire types of predictions."""
+
+import uuid
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+MAX_ROWS = 10_000
+
+InputRow = dict[str, Any]
+
+
+class PredictOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How to answer and what to keep. `routing_key` pins a request to a project to one side of its traffic split."""
+
+    include_contributions: bool = False
+    store_payload: bool = True
+    privacy_policy_id: str | None = None
+    anonymize_logs: bool | None = None
+    anonymize_response: bool | None = None
+    routing_key: str | None = None
+
+
+class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One input row or up to 10,000 of them."""
+
+    inputs: Annotated[InputRow | list[InputRow], Meta(description="feature values: one row, or a list of rows")]
+    options: PredictOptions | None = None
+
+
+class LabelPrediction(msgspec.Struct, frozen=True, gc=False):
+    """A classification's answer: the label by the model's own threshold, its probability, and all probabilities."""
+
+    prediction: str
+    probability: float
+    probabilities: dict[str, float]
+
+
+class ValuePrediction(msgspec.Struct, frozen=True, gc=False):
+    """A regression's answer."""
+
+    prediction: float
+
+
+class Contribution(msgspec.Struct, frozen=True, gc=False):
+    """What one feature added to the row's margin."""
+
+    feature: str
+    value: float
+
+
+class UnseenWarning(msgspec.Struct, frozen=True):
+    """Categories the model has not seen: they count as missing."""
+
+    feature: str
+    unseen: int
+    examples: list[str]
+
+
+class PredictAnswer(msgspec.Struct, frozen=True):
+    """Predictions in the order of the inputs; each inference id is that row's id in the inference log."""
+
+    predictions: list[LabelPrediction] | list[ValuePrediction]
+    latency_ms: float
+    deployment_id: uuid.UUID
+    model_id: uuid.UUID
+    inference_ids: list[str]
+    contributions: list[list[Contribution]] | UnsetType = UNSET
+    warnings: list[UnseenWarning] | UnsetType = UNSET

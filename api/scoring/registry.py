@@ -1,0 +1,172 @@
+"""The deployments that this process serves, each with its loaded model, kept in step with the database."""
+
+import asyncio
+import logging
+import threading
+import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+from api.scoring.flights import Flights
+from api.scoring.mojo import MojoScorer
+from api.scoring.routing import Routes, routes_of
+from api.scoring.shelf import ScorerShelf
+from monitoring.store.database import Database
+from monitoring.store.deployments import ServingFacts, read_active_facts, read_serving_facts
+from monitoring.store.errors import NotFound
+
+logger = logging.getLogger(__name__)
+
+_LOADERS = 2
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Served:
+    """A deployment as it was last read; `scorer` is None unless it is active."""
+
+    facts: ServingFacts
+    scorer: MojoScorer | None
+
+    @property
+    def project_id(self) -> uuid.UUID:
+        """The project it belongs to."""
+        return self.facts.project_id
+
+
+class Registry:
+    """Remembers deployments and routes until told that they changed.
+
+    `deployment` and `routes` belong to the event loop; `forget_*` may be called from any thread.
+    """
+
+    def __init__(self, database: Database, shelf: ScorerShelf) -> None:
+        self.shelf = shelf
+        self._database = database
+        self._lock = threading.Lock()
+        self._changes: Counter[object] = Counter()
+        self._served: dict[uuid.UUID, Served] = {}
+        self._outdated: dict[uuid.UUID, Served] = {}
+        self._routes: dict[uuid.UUID, Routes] = {}
+        self._loaders = ThreadPoolExecutor(_LOADERS, thread_name_prefix="model-loader")
+        self._deployment_loads = Flights(self._loaders, self._load_deployment)
+        self._routes_loads = Flights(self._loaders, self._load_routes)
+
+    def close(self) -> None:
+        """Let go of every model and stop loading."""
+        self._loaders.shutdown(wait=False, cancel_futures=True)
+        self._served, self._outdated, self._routes = {}, {}, {}
+
+    def __len__(self) -> int:
+        return sum(served.scorer is not None for served in list(self._served.values()))
+
+    async def deployment(self, deployment_id: uuid.UUID) -> Served:
+        """Return a deployment, with its model when it is active.
+
+        Raises NotFound; ModelUnloadable for an active deployment whose model does not load; what the database raises.
+        """
+        served = self._served.get(deployment_id)
+        return served if served is not None else await self._deployment_loads.join(deployment_id)
+
+    async def routes(self, project_id: uuid.UUID) -> Routes:
+        """Return where a project's traffic goes. A project that does not exist has no production."""
+        routes = self._routes.get(project_id)
+        return routes if routes is not None else await self._routes_loads.join(project_id)
+
+    def forget_deployment(self, deployment_id: uuid.UUID) -> None:
+        """Read the deployment anew at its next use; its model stays loaded until then."""
+        with self._lock:
+            self._changes[deployment_id] += 1
+            served = self._served.pop(deployment_id, None)
+            if served is not None:
+                self._outdated[deployment_id] = served
+
+    def forget_project(self, project_id: uuid.UUID) -> None:
+        """Read the project's routes anew at their next use."""
+        with self._lock:
+            self._changes[project_id] += 1
+            self._routes.pop(project_id, None)
+
+    def forget_all(self) -> None:
+        """Read everything anew: changes may have gone unheard."""
+        with self._lock:
+            self._changes[None] += 1
+            self._outdated |= self._served
+            self._served, self._routes = {}, {}
+
+    def apply(self, project_id: uuid.UUID, deployment_ids: Sequence[uuid.UUID]) -> None:
+        """Serve by what the database says now of these deployments and of the project's routes; blocks."""
+        self.forget_project(project_id)
+        for deployment_id in deployment_ids:
+            self.forget_deployment(deployment_id)
+        for deployment_id in deployment_ids:
+            try:
+                self._load_deployment(deployment_id)
+            except Exception as error:
+                logger.warning("deployment %s cannot be loaded now: %s", deployment_id, error)
+
+    async def refresh(self, deployment_id: uuid.UUID) -> None:
+        """Read a deployment now, so that its next request need not wait; failures wait for that request too."""
+        try:
+            await self.deployment(deployment_id)
+        except NotFound:
+            self._outdated.pop(deployment_id, None)
+        except Exception as error:
+            logger.warning("deployment %s cannot be loaded now: %s", deployment_id, error)
+
+    async def refresh_active(self) -> None:
+        """Load every active deployment, and let go of those known that are none any more."""
+        facts = await self._in_loader(self._read_active)
+        for deployment_id in dict.fromkeys([*(each.deployment_id for each in facts), *self._outdated]):
+            await self.refresh(deployment_id)
+
+    async def forget_changed(self) -> None:
+        """Compare all that is remembered with the database and forget what differs, heard of or not."""
+        known = dict(self._served)
+        facts = await self._in_loader(lambda: self._read_facts(list(known)))
+        for deployment_id, served in known.items():
+            if facts.get(deployment_id) != served.facts:
+                self.forget_deployment(deployment_id)
+                await self.refresh(deployment_id)
+        for project_id in list(self._routes):
+            self.forget_project(project_id)
+
+    async def _in_loader(self, work: Callable[[], _T]) -> _T:
+        return await asyncio.get_running_loop().run_in_executor(self._loaders, work)
+
+    def _version(self, key: uuid.UUID) -> tuple[int, int]:
+        return self._changes[key], self._changes[None]
+
+    def _load_deployment(self, deployment_id: uuid.UUID) -> Served:
+        while True:
+            version = self._version(deployment_id)
+            facts = self._read_facts([deployment_id]).get(deployment_id)
+            if facts is None:
+                raise NotFound("deployment", deployment_id)
+            served = Served(facts, self.shelf.get(facts.mojo_sha256) if facts.is_active else None)
+            with self._lock:
+                if version == self._version(deployment_id):
+                    self._served[deployment_id] = served
+                    self._outdated.pop(deployment_id, None)
+                    return served
+
+    def _load_routes(self, project_id: uuid.UUID) -> Routes:
+        while True:
+            version = self._version(project_id)
+            with self._database.transaction() as session:
+                routes = routes_of(read_active_facts(session, project_id))
+            with self._lock:
+                if version == self._version(project_id):
+                    self._routes[project_id] = routes
+                    return routes
+
+    def _read_facts(self, deployment_ids: list[uuid.UUID]) -> dict[uuid.UUID, ServingFacts]:
+        with self._database.transaction() as session:
+            return read_serving_facts(session, deployment_ids)
+
+    def _read_active(self) -> list[ServingFacts]:
+        with self._database.transaction() as session:
+            return read_active_facts(session)

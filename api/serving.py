@@ -1,0 +1,66 @@
+"""The serving side of the API process: loaded models, the log writer, and what keeps both in step with the database."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from api.auth import KeyRing
+from api.changes import ChangeListener
+from api.inference_log.writer import LogWriter
+from api.lifecycle import Lifecycle
+from api.scoring.registry import Registry
+from api.scoring.shelf import ScorerShelf
+from api.settings import Settings
+from monitoring.store.database import Database
+from monitoring.store.partitions import ensure_partitions
+
+logger = logging.getLogger(__name__)
+
+_PARTITIONS_EVERY_S, _PARTITIONS_AGAIN_S = 3600.0, 30.0
+_SCORING_THREADS = 2
+
+
+class Serving:
+    """What routes need to predict and to change deployments. Open within the application's lifespan."""
+
+    def __init__(self, settings: Settings, database: Database, key_ring: KeyRing) -> None:
+        self._database = Database(database.url, pool_size=3)  # predictions never queue behind management
+        shelf = ScorerShelf(self._database, settings.home / "models", jvm_heap_mb=settings.jvm_heap_mb)
+        self.registry = Registry(self._database, shelf)
+        self.writer = LogWriter(self._database)
+        self.lifecycle = Lifecycle(database, self.registry)
+        self.listener = ChangeListener(self._database, self.registry, key_ring)
+        self.scoring_threads = ThreadPoolExecutor(_SCORING_THREADS, thread_name_prefix="scoring")
+
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[None]:
+        """Serve inside the block; at its end what was accepted is stored, then all is let go."""
+        self.writer.start()
+        self.listener.start()
+        partitions = asyncio.create_task(self._keep_partitions_ahead())
+        try:
+            yield
+        finally:
+            partitions.cancel()
+            await asyncio.gather(partitions, return_exceptions=True)
+            await self.listener.close()
+            await self.writer.close()
+            self.registry.close()
+            self.scoring_threads.shutdown(wait=False, cancel_futures=True)
+            await asyncio.to_thread(self._database.close)
+
+    async def _keep_partitions_ahead(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._ensure_partitions)
+                await asyncio.sleep(_PARTITIONS_EVERY_S)
+            except Exception as error:
+                logger.warning("cannot create the log's coming partitions now: %s", error)
+                await asyncio.sleep(_PARTITIONS_AGAIN_S)
+
+    def _ensure_partitions(self) -> None:
+        with self._database.transaction() as session:
+            ensure_partitions(session, now=datetime.now(UTC))
