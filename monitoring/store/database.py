@@ -26,7 +26,12 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.url = psycopg_url(url)
         self.engine: Engine = create_engine(
-            sqlalchemy_url(url), pool_size=pool_size, max_overflow=5, pool_pre_ping=True, pool_timeout=10
+            sqlalchemy_url(url),
+            pool_size=pool_size,
+            max_overflow=5,
+            pool_pre_ping=True,
+            pool_timeout=10,
+            connect_args={"options": "-c TimeZone=UTC"},  # times come back in UTC, whatever the server's own zone
         )
 
     @contextmanager

@@ -2,11 +2,15 @@
 
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
+import psycopg
 import pytest
 from litestar import Litestar
+from sqlalchemy import make_url
 
 from api.app import create_app
 from api.settings import Settings
@@ -71,3 +75,36 @@ def client_of(base_url: str, key: str | None = None) -> httpx.Client:
     """Return a client that sends `key`."""
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     return httpx.Client(base_url=base_url, headers=headers, timeout=60)
+
+
+@dataclass(frozen=True)
+class Installation:
+    """A served installation that several tests share."""
+
+    app: Litestar
+    database: Database
+    base_url: str
+    admin_key: str
+
+
+@pytest.fixture(scope="module")
+def module_database_url(postgres_url: str, template_database: str) -> Iterator[str]:
+    """The URL of a migrated database that lives as long as the test module."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template_database}")
+    yield make_url(postgres_url).set(database=name).render_as_string(hide_password=False)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@contextmanager
+def installed(database_url: str, home: Path) -> Iterator[Installation]:
+    """Serve an installation on a database that is there already."""
+    database = Database(database_url)
+    with database.transaction() as session:
+        key = create_key(session, name="admin", scopes=["admin"])[1]
+    app = create_app(Settings(home=home, database_url=database_url, prefect_port=9))
+    with served(app) as url:
+        yield Installation(app, database, url, key)
+    database.close()

@@ -4,12 +4,17 @@ import uuid
 from collections.abc import Callable
 
 import httpx
+import psycopg
 import pytest
+from sqlalchemy import make_url
 from sqlmodel import select
 
+from api.app import create_app
+from api.settings import Settings
 from monitoring.store.database import Database
 from monitoring.store.tables import ApiKey, AuditEvent, Project
 from tests.integration.api.conftest import client_of
+from tests.integration.api.serving import served
 
 NOWHERE = uuid.UUID(int=0)
 
@@ -98,3 +103,16 @@ def test_an_unknown_or_malformed_id_is_not_found(client: httpx.Client, method: s
         answer = client.request(method, f"/api/projects/{identifier}", json=body)
         assert answer.status_code == 404, identifier
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_times_are_utc_whatever_zone_the_server_keeps(
+    database_url: str, settings: Settings, postgres_url: str, admin_key: str
+) -> None:
+    name = make_url(database_url).database
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f"ALTER DATABASE {name} SET TimeZone = 'America/New_York'")
+    with served(create_app(settings)) as url, client_of(url, admin_key) as client:
+        made = client.post("/api/projects", json={"name": "x"}).json()["project"]
+        read = client.get(f"/api/projects/{made['id']}").json()["project"]
+    assert read == made
+    assert read["created_at"].endswith("Z")
