@@ -33,6 +33,9 @@ def start_jvm(max_heap_mb: int = 256, java_home: Path | None = None) -> None:
             convertStrings=True,
             interrupt=False,
         )
+        if threading.current_thread() is not threading.main_thread():
+            # The starter counts as Java's main thread: the process's end would wait for it for ever.
+            jpype.java.lang.Thread.detach()
 
 
 def is_running() -> bool:
