@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 REPOSITORY = Path(__file__).parent.parent
-TRAINING_SCRIPT = Path(__file__).with_name("h2o_training.py")
+TRAINING_SOURCES = [Path(__file__).with_name(name) for name in ("h2o_tables.py", "h2o_training.py")]
 TRAINING_TIMEOUT_S = 900  # about 80 s on two idle cores
 
 
@@ -75,7 +75,7 @@ def trained_models() -> TrainedModels:
     """Return the trained models, training them first where this version of the script never ran to its end."""
     cache_folder = REPOSITORY / ".cache"
     cache_folder.mkdir(exist_ok=True)
-    digest = hashlib.sha256(TRAINING_SCRIPT.read_bytes()).hexdigest()[:16]
+    digest = hashlib.sha256(b"".join(source.read_bytes() for source in TRAINING_SOURCES)).hexdigest()[:16]
     folder = cache_folder / f"h2o-models-{digest}"
     with (cache_folder / "h2o-models.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # freed by the kernel with the process
