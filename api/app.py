@@ -11,19 +11,29 @@ from prometheus_client import CollectorRegistry
 
 from api.auth import KeyRing, provide_principal
 from api.errors import EXCEPTION_HANDLERS
-from api.health import Check, database_check, prefect_check
+from api.health import Check, database_check, flag_check, prefect_check
 from api.idempotency import provide_once
 from api.importing import ImportGate
 from api.openapi import complete_openapi, openapi_config
 from api.prefect_api import PrefectApi
 from api.request import ApiRequest
+from api.routes.deployments import (
+    create_deployment,
+    deactivate_deployment,
+    get_deployment,
+    list_deployments,
+    promote_deployment,
+    roll_back_deployment,
+)
 from api.routes.drift import get_drift, get_drift_report, run_drift
 from api.routes.health import get_liveness, get_readiness
+from api.routes.inference_logs import list_inference_logs
 from api.routes.jobs import cancel_job, get_job
 from api.routes.keys import create_api_key, list_api_keys, revoke_api_key
 from api.routes.metrics import REQUEST_METRICS, get_metrics
 from api.routes.model_import import import_model
 from api.routes.models import delete_model, explain_model, get_model, get_model_parameters, list_models
+from api.routes.predict import predict_by_deployment, predict_by_project
 from api.routes.projects import (
     create_project,
     delete_project,
@@ -33,6 +43,8 @@ from api.routes.projects import (
     update_project,
 )
 from api.schemas.common import provide_paging
+from api.scoring import jvm
+from api.serving import Serving
 from api.settings import Settings
 from api.uploads import UploadFolder
 from monitoring.store.database import Database
@@ -44,6 +56,9 @@ ROUTES = [
     *(create_api_key, list_api_keys, revoke_api_key),
     *(create_project, list_projects, get_project, update_project, delete_project, get_timeline),
     *(list_models, get_model, explain_model, get_model_parameters, delete_model),
+    *(create_deployment, list_deployments, get_deployment),
+    *(promote_deployment, roll_back_deployment, deactivate_deployment),
+    *(predict_by_deployment, predict_by_project, list_inference_logs),
     *(run_drift, get_drift, get_drift_report, get_job, cancel_job),
 ]
 UPLOADS = [import_model]
@@ -52,6 +67,8 @@ UPLOADS = [import_model]
 def create_app(settings: Settings) -> Litestar:
     """Return the application for these settings; services open with its lifespan and close with it."""
     database = Database(settings.resolved_database_url())
+    key_ring = KeyRing(database)
+    serving = Serving(settings, database, key_ring)
     prefect_api = PrefectApi(f"{settings.prefect_address}/api")
     uploads = UploadFolder(settings.home / "uploads", patience_s=settings.upload_patience_s)
 
@@ -59,7 +76,8 @@ def create_app(settings: Settings) -> Litestar:
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await asyncio.to_thread(uploads.prepare)
         try:
-            yield
+            async with serving.open():
+                yield
         finally:
             await asyncio.to_thread(prefect_api.close)
             await asyncio.to_thread(database.close)
@@ -67,6 +85,8 @@ def create_app(settings: Settings) -> Litestar:
     health_checks: dict[str, Check] = {
         "database": database_check(database),
         "prefect": prefect_check(settings.prefect_address),
+        "scorer": flag_check(jvm.is_running, "the Java virtual machine for scoring does not run"),
+        "inference_log": flag_check(lambda: serving.writer.is_up, "the inference log cannot be written just now"),
     }
     app = Litestar(
         route_handlers=[
@@ -86,7 +106,8 @@ def create_app(settings: Settings) -> Litestar:
             {
                 "settings": settings,
                 "database": database,
-                "key_ring": KeyRing(database),
+                "key_ring": key_ring,
+                "serving": serving,
                 "metrics": CollectorRegistry(),
                 "health_checks": health_checks,
                 "uploads": uploads,

@@ -87,6 +87,16 @@ _STATUS_BY_ERROR: dict[type[Exception], int] = {
 }
 
 
+def status_of(error: Exception) -> int:
+    """Return the status that a failure answers."""
+    for kind, status in _STATUS_BY_ERROR.items():
+        if isinstance(error, kind):
+            return status
+    if isinstance(error, HTTPException):
+        return 422 if error.status_code == 400 else error.status_code
+    return 503 if isinstance(error, OperationalError | PoolTimeout) else 500
+
+
 def field_error(error: msgspec.ValidationError | str) -> FieldError:
     """Return the field and message that a msgspec validation text names."""
     matched = _PATH_IN_MESSAGE.match(str(error))

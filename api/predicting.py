@@ -13,11 +13,10 @@ from api.inference_log.rows import EncodedRows, LoggedRequest
 from api.schemas.predictions import (
     Contribution,
     InputRow,
-    LabelPrediction,
     PredictAnswer,
+    Prediction,
     PredictOptions,
     UnseenWarning,
-    ValuePrediction,
 )
 from api.scoring.mojo import MojoScorer, Scores
 from api.scoring.registry import Served
@@ -108,12 +107,12 @@ def _contributions(scorer: MojoScorer, matrix: np.ndarray) -> list[list[Contribu
     ]
 
 
-def _predictions(scorer: MojoScorer, scores: Scores) -> list[LabelPrediction] | list[ValuePrediction]:
+def _predictions(scorer: MojoScorer, scores: Scores) -> list[Prediction]:
     if scorer.labels is None or scores.labels is None or scores.probabilities is None:
-        return [ValuePrediction(value) for value in scores.score]
+        return [Prediction(value) for value in scores.score]
     labels = scorer.labels
     made = []
     for label, row in zip(scores.labels, scores.probabilities, strict=True):
         probabilities = dict(zip(labels, row, strict=True))
-        made.append(LabelPrediction(label, probabilities[label], probabilities))
+        made.append(Prediction(label, probabilities[label], probabilities))
     return made

@@ -11,6 +11,7 @@ from api.auth import KeyRing
 from api.changes import ChangeListener
 from api.inference_log.writer import LogWriter
 from api.lifecycle import Lifecycle
+from api.scoring.jvm import start_jvm
 from api.scoring.registry import Registry
 from api.scoring.shelf import ScorerShelf
 from api.settings import Settings
@@ -27,6 +28,7 @@ class Serving:
     """What routes need to predict and to change deployments. Open within the application's lifespan."""
 
     def __init__(self, settings: Settings, database: Database, key_ring: KeyRing) -> None:
+        self._jvm_heap_mb = settings.jvm_heap_mb
         self._database = Database(database.url, pool_size=3)  # predictions never queue behind management
         shelf = ScorerShelf(self._database, settings.home / "models", jvm_heap_mb=settings.jvm_heap_mb)
         self.registry = Registry(self._database, shelf)
@@ -38,6 +40,7 @@ class Serving:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[None]:
         """Serve inside the block; at its end what was accepted is stored, then all is let go."""
+        await asyncio.to_thread(start_jvm, self._jvm_heap_mb)
         self.writer.start()
         self.listener.start()
         partitions = asyncio.create_task(self._keep_partitions_ahead())

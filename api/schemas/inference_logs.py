@@ -2,6 +2,7 @@
 
 import uuid
 from datetime import datetime
+from typing import cast
 
 import msgspec
 
@@ -15,7 +16,7 @@ class InferenceLogView(msgspec.Struct, frozen=True):
     id: uuid.UUID
     deployment_id: uuid.UUID
     request_id: uuid.UUID
-    inputs: JsonObject | msgspec.Raw | None
+    inputs: JsonObject | None
     prediction: str | float | None
     score: float | None
     probabilities: list[float] | None
@@ -31,7 +32,7 @@ class InferenceLogView(msgspec.Struct, frozen=True):
             id=row.id,
             deployment_id=row.deployment_id,
             request_id=row.request_id,
-            inputs=None if row.inputs is None else msgspec.Raw(row.inputs),
+            inputs=None if row.inputs is None else cast("JsonObject", msgspec.Raw(row.inputs)),
             prediction=row.score if row.prediction is None else row.prediction,
             score=row.score,
             probabilities=row.probabilities,

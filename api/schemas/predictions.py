@@ -29,18 +29,12 @@ class PredictRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     options: PredictOptions | None = None
 
 
-class LabelPrediction(msgspec.Struct, frozen=True, gc=False):
-    """A classification's answer: the label by the model's own threshold, its probability, and all probabilities."""
+class Prediction(msgspec.Struct, frozen=True, gc=False):
+    """The answer to a row: a value (regression), or the label by the model's own threshold and the probabilities."""
 
-    prediction: str
-    probability: float
-    probabilities: dict[str, float]
-
-
-class ValuePrediction(msgspec.Struct, frozen=True, gc=False):
-    """A regression's answer."""
-
-    prediction: float
+    prediction: str | float
+    probability: float | UnsetType = UNSET
+    probabilities: dict[str, float] | UnsetType = UNSET
 
 
 class Contribution(msgspec.Struct, frozen=True, gc=False):
@@ -61,7 +55,7 @@ class UnseenWarning(msgspec.Struct, frozen=True):
 class PredictAnswer(msgspec.Struct, frozen=True):
     """Predictions in the order of the inputs; each inference id is that row's id in the inference log."""
 
-    predictions: list[LabelPrediction] | list[ValuePrediction]
+    predictions: list[Prediction]
     latency_ms: float
     deployment_id: uuid.UUID
     model_id: uuid.UUID

@@ -7,16 +7,18 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeVar
 
 from api.scoring.flights import Flights
 from api.scoring.mojo import MojoScorer
+from api.scoring.pace import Pace
 from api.scoring.routing import Routes, routes_of
-from api.scoring.shelf import ScorerShelf
+from api.scoring.shelf import ModelUnloadable, ScorerShelf
 from monitoring.store.database import Database
 from monitoring.store.deployments import ServingFacts, read_active_facts, read_serving_facts
 from monitoring.store.errors import NotFound
+from monitoring.store.projects import find_project
 
 logger = logging.getLogger(__name__)
 
@@ -26,10 +28,15 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Served:
-    """A deployment as it was last read; `scorer` is None unless it is active."""
+    """A deployment as it was last read; `scorer` is None unless it is active and its model loads.
+
+    `failure` says why an active one's model does not load.
+    """
 
     facts: ServingFacts
     scorer: MojoScorer | None
+    failure: str | None = None
+    pace: Pace = field(default_factory=Pace)
 
     @property
     def project_id(self) -> uuid.UUID:
@@ -66,13 +73,13 @@ class Registry:
     async def deployment(self, deployment_id: uuid.UUID) -> Served:
         """Return a deployment, with its model when it is active.
 
-        Raises NotFound; ModelUnloadable for an active deployment whose model does not load; what the database raises.
+        Raises NotFound, or what the database raises when it is away.
         """
         served = self._served.get(deployment_id)
         return served if served is not None else await self._deployment_loads.join(deployment_id)
 
     async def routes(self, project_id: uuid.UUID) -> Routes:
-        """Return where a project's traffic goes. A project that does not exist has no production."""
+        """Return where a project's traffic goes. Raises NotFound, or what the database raises."""
         routes = self._routes.get(project_id)
         return routes if routes is not None else await self._routes_loads.join(project_id)
 
@@ -146,17 +153,28 @@ class Registry:
             facts = self._read_facts([deployment_id]).get(deployment_id)
             if facts is None:
                 raise NotFound("deployment", deployment_id)
-            served = Served(facts, self.shelf.get(facts.mojo_sha256) if facts.is_active else None)
+            served = self._serve(facts)
             with self._lock:
                 if version == self._version(deployment_id):
-                    self._served[deployment_id] = served
+                    if served.failure is None:
+                        self._served[deployment_id] = served
                     self._outdated.pop(deployment_id, None)
                     return served
+
+    def _serve(self, facts: ServingFacts) -> Served:
+        if not facts.is_active:
+            return Served(facts, None)
+        try:
+            return Served(facts, self.shelf.get(facts.mojo_sha256))
+        except ModelUnloadable as error:
+            logger.warning("deployment %s cannot load its model: %s", facts.deployment_id, error.reason)
+            return Served(facts, None, error.reason)
 
     def _load_routes(self, project_id: uuid.UUID) -> Routes:
         while True:
             version = self._version(project_id)
             with self._database.transaction() as session:
+                find_project(session, project_id)
                 routes = routes_of(read_active_facts(session, project_id))
             with self._lock:
                 if version == self._version(project_id):

@@ -1,0 +1,44 @@
+"""How predictions stand in the OpenAPI document: their handlers read the body themselves, unseen by the framework."""
+
+from dataclasses import dataclass
+
+from litestar.openapi.spec import OpenAPIMediaType, Operation, RequestBody, Schema
+from litestar.openapi.spec.enums import OpenAPIType
+
+from api.schemas.predictions import MAX_ROWS
+
+_BOOLEAN, _TEXT = Schema(type=OpenAPIType.BOOLEAN), Schema(type=OpenAPIType.STRING)
+_ROW = Schema(type=OpenAPIType.OBJECT, description="feature names and values", additional_properties=True)
+_OPTIONS = Schema(
+    type=OpenAPIType.OBJECT,
+    additional_properties=False,
+    properties={
+        "include_contributions": Schema(type=OpenAPIType.BOOLEAN, default=False),
+        "store_payload": Schema(type=OpenAPIType.BOOLEAN, default=True),
+        "privacy_policy_id": _TEXT,
+        "anonymize_logs": _BOOLEAN,
+        "anonymize_response": _BOOLEAN,
+        "routing_key": Schema(type=OpenAPIType.STRING, description="pins a project's request to one side of its split"),
+    },
+)
+_BODY = Schema(
+    type=OpenAPIType.OBJECT,
+    required=["inputs"],
+    additional_properties=False,
+    properties={
+        "inputs": Schema(
+            one_of=[_ROW, Schema(type=OpenAPIType.ARRAY, items=_ROW, min_items=1, max_items=MAX_ROWS)],
+            description="one row, or a list of rows",
+        ),
+        "options": _OPTIONS,
+    },
+)
+
+
+@dataclass
+class PredictOperation(Operation):
+    """The operation with the body it takes."""
+
+    def __post_init__(self) -> None:
+        """Describe the body."""
+        self.request_body = RequestBody(content={"application/json": OpenAPIMediaType(schema=_BODY)}, required=True)
