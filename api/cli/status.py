@@ -20,6 +20,7 @@ from api.supervisor.state import read_state
 
 _PROBES = {"api": "/health/live", "prefect": "/api/health"}
 _TIMEOUT_S = 3.0
+_PIPED_WIDTH = 240  # a pipe has no width to fit in: cut nothing
 
 
 @dataclass(frozen=True)
@@ -84,5 +85,7 @@ def _print(parts: list[PartStatus], state: dict[str, Any]) -> None:
         pid = str(part.pid or "")
         table.add_row(part.name, part.state, pid, part.since, str(part.restarts or ""), part.address or "")
     console = Console(highlight=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _PIPED_WIDTH
     console.print(table)
     console.print(f"Supervisor pid {state['supervisor']['pid']}, database {state['database']}", markup=False)

@@ -58,7 +58,10 @@ def ensure_work_pool(address: str) -> None:
     # an empty template is filled in by the first worker that comes
     pool = {"name": WORK_POOL, "type": "process", "base_job_template": {}}
     try:
-        answer = httpx.post(f"{address}/api/work_pools/", json=pool, timeout=_PROBE_TIMEOUT_S)
+        with httpx.Client(timeout=_PROBE_TIMEOUT_S, trust_env=False) as client:
+            if client.get(f"{address}/api/work_pools/{WORK_POOL}").is_success:
+                return
+            answer = client.post(f"{address}/api/work_pools/", json=pool)
     except httpx.HTTPError as error:
         raise RuntimeError(f"Prefect does not answer at {address} ({error or type(error).__name__})") from error
     if answer.is_error and answer.status_code != httpx.codes.CONFLICT:

@@ -1,0 +1,154 @@
+"""`pilothouse up` as a person meets it: ready, said, kept alive, stopped whole, started again after the worst."""
+
+import os
+import signal
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from tests.e2e.installation import PARTS, Installation
+
+pytestmark = pytest.mark.timeout(400)
+
+
+@pytest.fixture(scope="module")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """One installation for the module; the tests below are its life, in order."""
+    made = Installation(tmp_path_factory.mktemp("e2e") / "home")
+    made.start()
+    made.wait_ready()
+    yield made
+    made.stop()
+
+
+def test_everything_gets_ready_and_the_key_works(installation: Installation) -> None:
+    said = installation.said()
+    assert f"http://127.0.0.1:{installation.port}/schema" in said
+    assert f"http://127.0.0.1:{installation.prefect_port}" in said
+    assert "\x1b" not in said
+    assert "Warning" not in said
+    headers = {"Authorization": f"Bearer {installation.admin_key()}"}
+    assert httpx.get(f"http://127.0.0.1:{installation.port}/api/projects", headers=headers).status_code == 200
+
+
+def test_status_knows_every_part(installation: Installation) -> None:
+    found = installation.run("status", "--json")
+    assert found.returncode == 0, found.stderr
+    status = installation.status()
+    assert status["ready"]
+    assert {part["name"] for part in status["parts"]} == PARTS
+    table = installation.run("status")
+    assert all(part in table.stdout for part in PARTS)
+
+
+def test_nothing_lies_open(installation: Installation) -> None:
+    for path in (installation.home / "database.url", installation.home / "up.json"):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE((installation.home / "postgres" / "data").stat().st_mode) == 0o700
+    assert stat.S_IMODE((installation.home / "postgres" / "run").stat().st_mode) == 0o700
+    tcp = [each.laddr.port for process in installation.seen.values() for each in _listening(process)]
+    assert sorted(set(tcp)) == sorted({installation.port, installation.prefect_port})
+
+
+def test_the_flow_deployments_are_registered(installation: Installation) -> None:
+    prefect = f"http://127.0.0.1:{installation.prefect_port}/api"
+    names = {each["name"] for each in httpx.post(f"{prefect}/deployments/filter", json={}).json()}
+    assert {"drift", "drift-sweep", "train"} <= names
+    scheduled = {"flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}}}
+    installation.wait(lambda: bool(httpx.post(f"{prefect}/flow_runs/filter", json=scheduled).json()), timeout_s=30)
+
+
+def test_a_second_up_is_refused(installation: Installation) -> None:
+    same_home = installation.run("up")
+    assert same_home.returncode == 1
+    assert installation.up is not None
+    assert f"pid {installation.up.pid}" in same_home.stderr
+    assert "PILOTHOUSE_HOME" in same_home.stderr
+    same_port = installation.run("up", PILOTHOUSE_HOME=f"{installation.home}-2")
+    assert same_port.returncode == 1
+    assert f"Port {installation.port} on 127.0.0.1" in same_port.stderr
+    assert "PILOTHOUSE_PORT" in same_port.stderr
+    for refused in (same_home, same_port):
+        assert "Traceback" not in refused.stdout + refused.stderr
+
+
+def test_keys_are_made_on_the_machine(installation: Installation) -> None:
+    made = installation.run("key", "create", "--name", "ci", "--scope", "read", "--expires", "1h")
+    assert made.returncode == 0, made.stderr
+    headers = {"Authorization": f"Bearer {made.stdout.strip()}"}
+    url = f"http://127.0.0.1:{installation.port}/api/projects"
+    assert httpx.get(url, headers=headers).status_code == 200
+    assert httpx.post(url, headers=headers, json={"name": "x"}).status_code == 403
+
+
+@pytest.mark.parametrize("name", ["api", "worker", "postgres"])
+def test_a_part_that_dies_is_restarted_and_said(installation: Installation, name: str) -> None:
+    before = installation.parts()[name]["pid"]
+    os.kill(before, signal.SIGKILL)
+
+    def is_back() -> bool:
+        part = installation.parts()[name]
+        return part["state"] == "ready" and part["pid"] not in {None, before}
+
+    installation.wait(is_back, timeout_s=60)
+    assert "was killed by SIGKILL; attempt 2 in 0.5 s" in installation.said()
+    installation.wait(lambda: installation.run("status").returncode == 0, timeout_s=60)
+
+
+def test_it_starts_again_after_everything_was_killed(installation: Installation) -> None:
+    key = installation.admin_key()
+    installation.kill_everything()
+    assert installation.run("status").returncode == 1
+    installation.start()
+    installation.wait_ready()
+    assert "Admin key" not in installation.said()
+    headers = {"Authorization": f"Bearer {key}"}
+    assert httpx.get(f"http://127.0.0.1:{installation.port}/api/projects", headers=headers).status_code == 200
+
+
+def test_children_do_not_outlive_a_killed_supervisor(installation: Installation) -> None:
+    assert installation.up is not None
+    installation.remember()
+    children = psutil.Process(installation.up.pid).children()
+    installation.up.kill()
+    installation.up.wait(10)
+    gone, alive = psutil.wait_procs(children, timeout=30)
+    assert not alive
+    assert len(gone) >= 4
+    installation.start()
+    installation.wait_ready()
+
+
+def test_it_stops_whole(installation: Installation) -> None:
+    installation.remember()
+    assert installation.stop() == 0
+    assert installation.said().rstrip().endswith("Stopped")
+    assert installation.alive() == []
+    assert not list((installation.home / "postgres" / "run").glob(".s.*"))
+    with socket.socket() as again:
+        again.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        again.bind(("127.0.0.1", installation.port))
+
+
+def test_a_part_that_cannot_start_is_said_and_given_up(tmp_path: Path) -> None:
+    broken = Installation(tmp_path / "home", PREFECT_LOGGING_LEVEL="NO_SUCH_LEVEL")
+    broken.start()
+    assert broken.up is not None
+    assert broken.up.wait(150) == 1
+    said = broken.said()
+    assert "given up after 3 attempts" in said
+    assert str(broken.home / "logs") in said
+    assert "Traceback (most recent call last)" not in [line.strip() for line in said.splitlines()]
+
+
+def _listening(process: psutil.Process) -> list[Any]:
+    try:
+        return [each for each in process.net_connections("tcp") if each.status == psutil.CONN_LISTEN]
+    except psutil.NoSuchProcess:
+        return []
