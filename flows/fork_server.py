@@ -50,8 +50,10 @@ class Lifeline:
             os.waitpid(self.pid, 0)
 
 
-def start(address: Path, preload: Sequence[str], siblings: Sequence[Lifeline] = ()) -> Lifeline:
-    """Fork a fork server that listens at `address` once it has preloaded; return in the caller only.
+def start(
+    address: Path, preload: Sequence[str], *, at_once: bool = False, siblings: Sequence[Lifeline] = ()
+) -> Lifeline:
+    """Fork a fork server that listens at `address`, `at_once` or when it has preloaded; return in the caller only.
 
     Must be called while the process has one thread. A forked flow run leaves this function by SystemExit, so the
     caller keeps no cleanup on its stack.
@@ -67,13 +69,20 @@ def start(address: Path, preload: Sequence[str], siblings: Sequence[Lifeline] = 
         os.close(descriptor)  # only the worker may hold a lifeline
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)  # a terminal's Ctrl-C comes here too; the worker decides
-    _import(preload)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(str(address))
-    listener.listen(64)
+    if at_once:
+        _listen(listener, address)
+    _import(preload)
+    if not at_once:
+        _listen(listener, address)
     if ForkServer(listener, reader).serve():
         _become_flow_run()
     os._exit(0)
+
+
+def _listen(listener: socket.socket, address: Path) -> None:
+    listener.bind(str(address))
+    listener.listen(64)
 
 
 def _import(names: Sequence[str]) -> None:

@@ -24,8 +24,9 @@ from prefect.client.schemas.objects import FlowRun, State, StateType, WorkerStat
 from prefect.logging import get_logger
 from prefect.states import Cancelled, Crashed, Scheduled
 
-INTERVAL_S = 10.0
+INTERVAL_S = 5.0
 SUBMISSION_GRACE = timedelta(seconds=60)
+SIGNING_GRACE = timedelta(seconds=5)
 _OPEN = [StateType.PENDING, StateType.RUNNING, StateType.CANCELLING]
 
 
@@ -49,9 +50,15 @@ class OpenRun:
 
 
 def judge(run: OpenRun, *, is_alive: Callable[[str, OpenRun], bool], now: datetime) -> Verdict:
-    """Decide about an open run. One that no worker has signed gets a minute to be signed."""
+    """Decide about an open run. One that waits to start may carry its last worker's name until the next has signed it.
+
+    A run that no worker has signed gets a minute; one that runs unsigned was not started by a worker and stays.
+    """
+    age = now - run.since
     if run.worker is None:
-        orphaned = run.state is not StateType.RUNNING and now - run.since > SUBMISSION_GRACE
+        orphaned = run.state is not StateType.RUNNING and age > SUBMISSION_GRACE
+    elif run.state is StateType.PENDING:
+        orphaned = age > SIGNING_GRACE and not is_alive(run.worker, run)
     else:
         orphaned = not is_alive(run.worker, run)
     if not orphaned:
@@ -91,7 +98,7 @@ class PoolWorker(Protocol):
 
 
 async def reap_forever(worker: PoolWorker) -> None:
-    """Reap now and every ten seconds; a server that is away is tried again."""
+    """Reap now and every five seconds; a server that is away is tried again."""
     logger = get_logger("pilothouse.reaping")
     async with get_client() as client:
         while True:
@@ -118,9 +125,10 @@ async def reap(client: PrefectClient, worker: PoolWorker, *, now: datetime) -> l
     host = socket.gethostname()
 
     def is_alive(name: str, run: OpenRun) -> bool:
+        if run.id in worker.active or run.id in worker._submitting_flow_run_ids:  # noqa: SLF001
+            return True
         if name == worker.name:
-            in_hand = run.id in worker.active or run.id in worker._submitting_flow_run_ids  # noqa: SLF001
-            return in_hand or now - run.since < SUBMISSION_GRACE
+            return now - run.since < SUBMISSION_GRACE
         known = is_process_alive(name, host=host)
         return name in online if known is None else known
 

@@ -147,7 +147,7 @@ def main(pool: str, limit: int) -> None:
     if sys.platform == "linux":
         ForkingJobConfiguration.fork_servers = [folder / "heavy.sock", folder / "light.sock"]
         # A forked run leaves through here by SystemExit: nothing above may clean up on the way out.
-        light = fork_server.start(folder / "light.sock", LIGHT)
+        light = fork_server.start(folder / "light.sock", LIGHT, at_once=True)
         lifelines = [light, fork_server.start(folder / "heavy.sock", HEAVY, siblings=[light])]
     worker = ForkingWorker(work_pool_name=pool, name=reaping.worker_name(), limit=limit)
     try:
