@@ -9,7 +9,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitoring.features import NUMERIC, FeatureSpec
-from monitoring.reference_files import Piece, ReferenceRefused, is_parquet, read_csv, read_parquet
+from monitoring.reference_files import Piece, ReferenceRefused, is_parquet, read_csv
+from monitoring.reference_parquet import read_parquet
 from monitoring.typed import UnreadableValue, typed_column
 
 __all__ = ["ReferenceLimits", "ReferenceRefused", "read_reference", "reference_matrix"]
@@ -17,10 +18,11 @@ __all__ = ["ReferenceLimits", "ReferenceRefused", "read_reference", "reference_m
 
 @dataclass(frozen=True)
 class ReferenceLimits:
-    """What a reference may cost: rows, bytes on disk, and bytes of distinct labels in one column."""
+    """What a reference may cost: rows, bytes on disk, bytes in memory, bytes of distinct labels in one column."""
 
     max_rows: int = 1_000_000
     max_bytes: int = 2_000_000_000
+    max_frame_bytes: int = 1_000_000_000
     max_label_bytes: int = 8_000_000
 
 
@@ -43,12 +45,15 @@ def read_reference(
     parquet = is_parquet(path)
     pieces = read_parquet(path, wanted, limits.max_rows) if parquet else read_csv(path, wanted)
     typed: list[pl.DataFrame] = []
-    rows = 0
+    rows = size = 0
     for piece in pieces:
         rows += piece.frame.height
         if rows > limits.max_rows:
             raise ReferenceRefused(f"The reference has more than {limits.max_rows:,} rows: send a sample of it")
         typed.append(_typed(piece, features, target, "row" if parquet else "line"))
+        size += typed[-1].estimated_size()
+        if size > limits.max_frame_bytes:
+            raise ReferenceRefused("The reference takes too much memory: send a sample of it")
     if rows == 0:
         raise ReferenceRefused("The reference has no rows")
     frame = pl.concat(typed)

@@ -1,4 +1,4 @@
-"""A reference file as it lies: CSV or Parquet told by content, its columns found, its rows read in bounded pieces."""
+"""A reference file as it lies: CSV told from Parquet by content, and CSV read in bounded pieces."""
 
 import csv
 import io
@@ -134,18 +134,3 @@ def _refuse_open_quote(path: Path, separator: str) -> None:
 
 def _plain(error: Exception) -> str:
     return str(error).replace("CSV parse error: ", "").replace("Row #", "line ").split("\n")[0][:200]
-
-
-def read_parquet(path: Path, wanted: Sequence[str], max_rows: int) -> Iterator[Piece]:
-    """Yield the wanted columns (those the file has) with their own types; ReferenceRefused when damaged or too long."""
-    try:
-        scan = pl.scan_parquet(path, glob=False, hive_partitioning=False)
-        columns = scan.collect_schema().names()
-        rows = scan.select(pl.len()).collect().item()
-        if rows > max_rows:
-            raise ReferenceRefused(f"The reference has {rows:,} rows, more than {max_rows:,}: send a sample of it")
-        yield Piece(scan.select(name for name in wanted if name in columns).collect(), 1)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError) as error:
-        if isinstance(error, ReferenceRefused):
-            raise
-        raise ReferenceRefused(f"The reference cannot be read as Parquet: {str(error)[:200]}") from error

@@ -7,6 +7,8 @@ import polars as pl
 from monitoring.features import NUMERIC, FeatureSpec
 from monitoring.labels import NA_WORDS, canonical_labels
 
+MAX_TEXT_BYTES = 1_000
+
 _TRUTH = {"true": 1.0, "True": 1.0, "TRUE": 1.0, "false": 0.0, "False": 0.0, "FALSE": 0.0}
 _LOCAL_TIMES = ("%Y-%m-%d", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M", "%m/%d/%Y", "%d-%b-%Y")
 _ZONED_TIMES = ("%Y-%m-%dT%H:%M:%S%.f%#z", "%Y-%m-%d %H:%M:%S%.f%#z")
@@ -36,7 +38,7 @@ def typed_column(values: pl.Series, feature: FeatureSpec) -> pl.Series:
 
 
 def _is_text(values: pl.Series) -> bool:
-    return values.dtype in {pl.String, pl.Categorical, pl.Enum}
+    return isinstance(values.dtype, pl.String | pl.Categorical | pl.Enum)
 
 
 def _numbers(values: pl.Series) -> pl.Series:
@@ -76,4 +78,6 @@ def _labels(values: pl.Series, feature: FeatureSpec) -> pl.Series:
     with_nul = text.str.contains("\0", literal=True).arg_true()
     if with_nul.len():
         raise UnreadableValue(with_nul[0], "holds a NUL character")
+    if (text.str.len_bytes().max() or 0) > MAX_TEXT_BYTES:  # type: ignore[operator] # an integer
+        raise UnreadableValue(text.str.len_bytes().arg_max() or 0, f"is longer than {MAX_TEXT_BYTES:,} bytes")
     return canonical_labels(text, feature.domain)

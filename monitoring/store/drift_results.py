@@ -43,7 +43,8 @@ def record_result(
         .on_conflict_do_update(index_elements=["flow_run_id"], set_=measured)
         .returning(col(DriftResult.id))
     )
-    return session.execute(statement).scalar_one()
+    recorded: uuid.UUID = session.execute(statement).scalar_one()
+    return recorded
 
 
 def latest_result(session: Session, deployment_id: uuid.UUID) -> DriftResult | None:

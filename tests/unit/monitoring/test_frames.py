@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 import pytest
+from pyarrow import parquet as parquet_files
 
 from monitoring.frames import ReferenceLimits, ReferenceRefused, read_reference, reference_matrix
 from tests.drift_material import PlainFeature
@@ -157,6 +159,23 @@ def test_limits_hold_for_both_kinds(tmp_path: Path) -> None:
             read_reference(path, [AGE], limits=ReferenceLimits(max_bytes=10))
         with pytest.raises(ReferenceRefused, match="'city' is free text"):
             read_reference(path, [AGE, CITY], limits=ReferenceLimits(max_label_bytes=50))
+        with pytest.raises(ReferenceRefused, match="too much memory"):
+            read_reference(path, [AGE, CITY], limits=ReferenceLimits(max_frame_bytes=50))
+
+
+def test_a_small_file_that_unfolds_to_a_terabyte_is_refused(tmp_path: Path) -> None:
+    rows = 1_000_000
+    texts = pa.DictionaryArray.from_arrays(pa.array(np.zeros(rows, dtype=np.int32)), pa.array(["x" * rows]))
+    path = tmp_path / "bomb"
+    parquet_files.write_table(pa.table({"city": texts, "age": np.arange(rows)}), path, compression="zstd")
+    with pytest.raises(ReferenceRefused, match="'city' is free text"):
+        read_reference(path, [AGE, CITY])
+
+
+def test_a_label_as_long_as_a_page_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "age,city\n1,Delft\n2," + "x" * 1_001 + "\n")
+    with pytest.raises(ReferenceRefused, match="column 'city', line 3: is longer than 1,000 bytes"):
+        read_reference(path, [AGE, CITY])
 
 
 def test_damaged_parquet_never_ends_the_process(tmp_path: Path) -> None:
