@@ -51,7 +51,7 @@ def read_reference(
         if rows > limits.max_rows:
             raise ReferenceRefused(f"The reference has more than {limits.max_rows:,} rows: send a sample of it")
         typed.append(_typed(piece, features, target, "row" if parquet else "line"))
-        size += typed[-1].estimated_size()
+        size += int(typed[-1].estimated_size())
         if size > limits.max_frame_bytes:
             raise ReferenceRefused("The reference takes too much memory: send a sample of it")
     if rows == 0:
