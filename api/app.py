@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
-from prometheus_client import CollectorRegistry
 
 from api.auth import KeyRing, provide_principal
 from api.errors import EXCEPTION_HANDLERS
@@ -32,6 +31,7 @@ from api.routes.jobs import cancel_job, get_job
 from api.routes.keys import create_api_key, list_api_keys, revoke_api_key
 from api.routes.metrics import REQUEST_METRICS, get_metrics
 from api.routes.model_import import import_model
+from api.routes.model_predict import predict_by_model
 from api.routes.models import delete_model, explain_model, get_model, get_model_parameters, list_models
 from api.routes.predict import predict_by_deployment, predict_by_project
 from api.routes.projects import (
@@ -44,7 +44,9 @@ from api.routes.projects import (
 )
 from api.schemas.common import provide_paging
 from api.scoring import jvm
+from api.scoring.recent import RecentScorers
 from api.serving import Serving
+from api.serving_metrics import serving_metrics
 from api.settings import Settings
 from api.uploads import UploadFolder
 from monitoring.store.database import Database
@@ -55,7 +57,7 @@ ROUTES = [
     *(get_liveness, get_readiness, get_metrics),
     *(create_api_key, list_api_keys, revoke_api_key),
     *(create_project, list_projects, get_project, update_project, delete_project, get_timeline),
-    *(list_models, get_model, explain_model, get_model_parameters, delete_model),
+    *(list_models, get_model, explain_model, get_model_parameters, delete_model, predict_by_model),
     *(create_deployment, list_deployments, get_deployment),
     *(promote_deployment, roll_back_deployment, deactivate_deployment),
     *(predict_by_deployment, predict_by_project, list_inference_logs),
@@ -86,7 +88,7 @@ def create_app(settings: Settings) -> Litestar:
         "database": database_check(database),
         "prefect": prefect_check(settings.prefect_address),
         "scorer": flag_check(jvm.is_running, "the Java virtual machine for scoring does not run"),
-        "inference_log": flag_check(lambda: serving.writer.is_up, "the inference log cannot be written just now"),
+        "log_writer": flag_check(lambda: serving.writer.is_up, "the inference log cannot be written just now"),
     }
     app = Litestar(
         route_handlers=[
@@ -108,7 +110,8 @@ def create_app(settings: Settings) -> Litestar:
                 "database": database,
                 "key_ring": key_ring,
                 "serving": serving,
-                "metrics": CollectorRegistry(),
+                "recent_scorers": RecentScorers(serving.registry.shelf),
+                "metrics": serving_metrics(serving),
                 "health_checks": health_checks,
                 "uploads": uploads,
                 "import_gate": ImportGate(admitted=settings.max_uploads, working=settings.max_examinations),

@@ -79,7 +79,7 @@ def read_large_body(raw: bytes) -> PredictBody:
     """Decode row by row, so that other threads have their turns. Raises Invalid."""
     try:
         parts = _decode_parts(raw)
-        if bytes(parts.inputs[:1]) != b"[":
+        if bytes(memoryview(parts.inputs)[:1]) != b"[":
             return read_body(raw)
         rows = [_decode_row(row) for row in _decode_rows(parts.inputs)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):

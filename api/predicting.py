@@ -42,11 +42,11 @@ def predict(
     """
     encoded = scorer.encode(rows)
     scores = scorer.score(encoded.matrix)
-    contributions = _contributions(scorer, encoded.matrix) if options.include_contributions else UNSET
+    contributions = contributions_of(scorer, encoded.matrix) if options.include_contributions else UNSET
     latency_ms = milliseconds_since(started)
     at = stamp()
     answer = PredictAnswer(
-        predictions=_predictions(scorer, scores),
+        predictions=predictions_of(scorer, scores),
         latency_ms=latency_ms,
         deployment_id=served.facts.deployment_id,
         model_id=served.facts.model_id,
@@ -99,7 +99,8 @@ def milliseconds_since(started: float) -> float:
     return round((time.perf_counter() - started) * 1000, 3)
 
 
-def _contributions(scorer: MojoScorer, matrix: np.ndarray) -> list[list[Contribution]]:
+def contributions_of(scorer: MojoScorer, matrix: np.ndarray) -> list[list[Contribution]]:
+    """Return what each feature added to each row's margin. Raises ContributionsUnavailable."""
     names = scorer.contribution_names
     return [
         [Contribution(name, value) for name, value in zip(names, row, strict=True)]
@@ -107,7 +108,8 @@ def _contributions(scorer: MojoScorer, matrix: np.ndarray) -> list[list[Contribu
     ]
 
 
-def _predictions(scorer: MojoScorer, scores: Scores) -> list[Prediction]:
+def predictions_of(scorer: MojoScorer, scores: Scores) -> list[Prediction]:
+    """Return scores as callers see them."""
     if scorer.labels is None or scores.labels is None or scores.probabilities is None:
         return [Prediction(value) for value in scores.score]
     labels = scorer.labels

@@ -24,10 +24,9 @@ class ApiRequest(Request[Any, Any, Any]):
         Raises UnsupportedMediaType when it is declared as something else, msgspec.DecodeError when it is not JSON and
         msgspec.ValidationError when it is not of the handler's type (unknown fields included).
         """
-        declared = self.content_type[0]
         raw = await self.body()
-        if raw != b"{}" and declared and declared != "application/json" and not declared.endswith("+json"):
-            raise UnsupportedMediaType(f"Send the body as application/json, not {declared}")
+        if raw != b"{}":
+            self.require_json()
         field = self.route_handler.parsed_data_field
         try:
             return msgspec.json.decode(raw, type=field.annotation if field else Any)
@@ -35,3 +34,9 @@ class ApiRequest(Request[Any, Any, Any]):
             raise msgspec.DecodeError("it is not UTF-8 text") from error
         except RecursionError as error:
             raise msgspec.DecodeError("it is nested too deeply") from error
+
+    def require_json(self) -> None:
+        """Raise UnsupportedMediaType when the body is declared as something else than JSON."""
+        declared = self.content_type[0]
+        if declared and declared != "application/json" and not declared.endswith("+json"):
+            raise UnsupportedMediaType(f"Send the body as application/json, not {declared}")

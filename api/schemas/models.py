@@ -4,8 +4,10 @@ import uuid
 from datetime import datetime
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from api.schemas.common import JsonObject
+from api.schemas.predictions import Contribution, Prediction, UnseenWarning
 from monitoring.store.models import ModelInUse
 from monitoring.store.tables import Model
 
@@ -127,3 +129,13 @@ class Parameters(msgspec.Struct, frozen=True):
     model_id: uuid.UUID
     algo: str
     parameters: JsonObject
+
+
+class ModelPredictAnswer(msgspec.Struct, frozen=True):
+    """Predictions in the order of the inputs; nothing of them is logged."""
+
+    predictions: list[Prediction]
+    latency_ms: float
+    model_id: uuid.UUID
+    contributions: list[list[Contribution]] | UnsetType = UNSET
+    warnings: list[UnseenWarning] | UnsetType = UNSET

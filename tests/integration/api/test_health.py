@@ -45,6 +45,7 @@ def test_ready_without_prefect_is_degraded(base_url: str) -> None:
     answer = httpx.get(f"{base_url}/health/ready")
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
+    assert set(answer.json()["parts"]) == {"database", "scorer", "log_writer", "prefect"}
     assert answer.json()["parts"]["prefect"]["state"] == "degraded"
     assert answer.json()["parts"]["database"] == {"state": "ok", "detail": ""}
 
@@ -86,6 +87,8 @@ def test_metrics_have_one_series_a_route_not_one_an_id(client: httpx.Client, bas
     answer = httpx.get(f"{base_url}/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=")
     assert re.search(r'pilothouse_requests_total\{.*path="/api/projects/\{project_id\}".*\} [1-9]', answer.text)
+    assert "pilothouse_log_rows_stored_total 0.0" in answer.text
+    assert "pilothouse_log_writer_up 1.0" in answer.text
     assert project_id not in answer.text
     assert "0123456789" not in answer.text
 
