@@ -6,13 +6,12 @@ from typing import ParamSpec, TypeVar
 
 import click
 from pydantic import ValidationError
-from sqlalchemy.exc import DBAPIError
 
 from api.settings import Settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
-_EXPECTED = (RuntimeError, ValueError, LookupError, OSError, DBAPIError)
+_EXPECTED = (RuntimeError, ValueError, LookupError, OSError)
 
 
 def read_settings() -> Settings:
@@ -34,7 +33,6 @@ def expected(function: Callable[P, R]) -> Callable[P, R]:
         try:
             return function(*args, **kwargs)
         except _EXPECTED as error:
-            text = str(error.orig if isinstance(error, DBAPIError) else error).strip()
-            raise click.ClickException(text or type(error).__name__) from error
+            raise click.ClickException(str(error).strip() or type(error).__name__) from error
 
     return wrapped

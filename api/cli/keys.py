@@ -7,8 +7,8 @@ import click
 from sqlmodel import Session
 
 from api.cli.errors import expected, read_settings
+from api.cli.opened_database import opened_database
 from monitoring.store import audit
-from monitoring.store.database import Database
 from monitoring.store.keys import SCOPES, create_key
 from monitoring.store.tables import Project
 
@@ -58,12 +58,8 @@ def key_group() -> None:
 @expected
 def create_command(*, name: str, scopes: tuple[str, ...], project: uuid.UUID | None, expires: datetime | None) -> None:
     """Create a key and print it: this is the only time it can be read."""
-    database = Database(read_settings().resolved_database_url(), pool_size=1)
-    try:
-        with database.transaction() as session:
-            click.echo(issue_key(session, name=name, scopes=scopes, project_id=project, expires_at=expires))
-    finally:
-        database.close()
+    with opened_database(read_settings()) as database, database.transaction() as session:
+        click.echo(issue_key(session, name=name, scopes=scopes, project_id=project, expires_at=expires))
 
 
 def issue_key(

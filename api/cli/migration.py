@@ -3,7 +3,7 @@
 import click
 
 from api.cli.errors import expected, read_settings
-from monitoring.store.database import Database
+from api.cli.opened_database import opened_database
 from monitoring.store.migrate import migrate
 
 
@@ -14,9 +14,6 @@ def migrate_command() -> None:
 
     For those who do not use `pilothouse up`, which does it at each start. Safe to repeat and to run twice at once.
     """
-    database = Database(read_settings().resolved_database_url(), pool_size=1)
-    try:
+    with opened_database(read_settings()) as database:
         migrate(database)
-    finally:
-        database.close()
     click.echo("The database is up to date")

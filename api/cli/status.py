@@ -14,8 +14,8 @@ from rich.table import Table
 
 from api.cli.errors import expected, read_settings
 from api.settings import Settings
-from api.supervisor.databases import answers
 from api.supervisor.home import Home
+from api.supervisor.probes import answers
 from api.supervisor.state import read_state
 
 _PROBES = {"api": "/health/live", "prefect": "/api/health"}

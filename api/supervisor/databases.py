@@ -54,18 +54,8 @@ def shown_url(url: str) -> str:
     return sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=True)
 
 
-def answers(url: str) -> bool:
-    """Say whether the database takes a connection now."""
-    try:
-        with _connect(url, timeout_s=3) as connection:
-            connection.execute("SELECT 1")
-    except psycopg.Error:
-        return False
-    return True
-
-
-def _connect(url: str, *, timeout_s: int = _CONNECT_TIMEOUT_S) -> psycopg.Connection[tuple[object, ...]]:
-    return psycopg.connect(psycopg_url(url), connect_timeout=timeout_s, autocommit=True)
+def _connect(url: str) -> psycopg.Connection[tuple[object, ...]]:
+    return psycopg.connect(psycopg_url(url), connect_timeout=_CONNECT_TIMEOUT_S, autocommit=True)
 
 
 def _is_missing(error: psycopg.OperationalError, database: str | None) -> bool:

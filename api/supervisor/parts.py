@@ -12,12 +12,12 @@ import httpx
 import api
 from api.settings import Settings
 from api.supervisor import prefect_parts
-from api.supervisor.databases import answers
 from api.supervisor.home import Home
 from api.supervisor.orphans import MARK
 from api.supervisor.part import Part
 from api.supervisor.ports import reachable_host
 from api.supervisor.postgres import EmbeddedPostgres
+from api.supervisor.probes import answers
 from api.supervisor.process import Child, Command
 
 _BACKGROUND = 5  # predictions come before flows, at start and ever after

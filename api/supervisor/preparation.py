@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+import psycopg
+from sqlalchemy.exc import SQLAlchemyError
+
 from api.settings import Settings
 from api.supervisor import orphans
-from api.supervisor.databases import ensure_database, has_trigrams
+from api.supervisor.databases import DatabaseUnusable, ensure_database, has_trigrams
 from api.supervisor.home import Home
 from api.supervisor.ports import require_free
 from monitoring.store.database import Database
@@ -50,13 +53,16 @@ def check_ports(settings: Settings) -> None:
 
 
 def prepare_databases(settings: Settings, database_url: str, prefect_url: str) -> Prepared:
-    """Create and migrate the databases and see that an admin key exists."""
+    """Create and migrate the databases and see that an admin key exists. Raises DatabaseUnusable."""
     ensure_database(database_url, setting="PILOTHOUSE_DATABASE_URL")
     ensure_database(prefect_url, setting="PILOTHOUSE_PREFECT_DATABASE_URL")
     database = Database(database_url, pool_size=1)
     try:
         migrate(database)
         return Prepared(_ensure_admin_key(database, settings), has_trigrams(prefect_url))
+    except (SQLAlchemyError, psycopg.Error) as error:
+        said = str(getattr(error, "orig", None) or error).strip()
+        raise DatabaseUnusable(f"The database could not be prepared: {said}") from error
     finally:
         database.close()
 

@@ -15,11 +15,11 @@ from api.cli.demo.story import STEPS, Story
 from api.cli.demo.training import prefect_answers
 from api.cli.errors import expected, read_settings
 from api.cli.keys import issue_key
+from api.cli.opened_database import opened_database
 from api.settings import Settings
 from api.supervisor.console import Voice
 from api.supervisor.parts import api_address
 from api.supervisor.prefect_parts import prefect_address
-from monitoring.store.database import Database
 
 _KEY_LIFE = timedelta(hours=12)
 
@@ -72,13 +72,9 @@ def _key(settings: Settings, voice: Voice) -> str:
     given = os.environ.get(KEY_VARIABLE) or (settings.admin_key.get_secret_value() if settings.admin_key else None)
     if given:
         return given
-    database = Database(settings.resolved_database_url(), pool_size=1)
-    try:
-        with database.transaction() as session:
-            expires = datetime.now(UTC) + _KEY_LIFE
-            key = issue_key(session, name="demo", scopes=("read", "write", "predict"), expires_at=expires)
-    finally:
-        database.close()
+    with opened_database(settings) as database, database.transaction() as session:
+        expires = datetime.now(UTC) + _KEY_LIFE
+        key = issue_key(session, name="demo", scopes=("read", "write", "predict"), expires_at=expires)
     voice.say("A key for the lines below, good for 12 hours:")
     voice.say(f"  $ export {KEY_VARIABLE}={key}", style="cyan")
     return key
