@@ -175,6 +175,14 @@ def worker(flow_deployments: PrefectServer, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture
+def paused_pool(flow_deployments: PrefectServer) -> Iterator[None]:
+    """Our work pool hands out no runs meanwhile: what a test enqueues stays queued."""
+    flow_deployments.client.patch("/work_pools/pilothouse", json={"is_paused": True}).raise_for_status()
+    yield
+    flow_deployments.client.patch("/work_pools/pilothouse", json={"is_paused": False}).raise_for_status()
+
+
+@pytest.fixture
 def prefect_api(prefect_server: PrefectServer) -> Iterator[PrefectApi]:
     """Our client of the server."""
     client = PrefectApi(f"{prefect_server.address}/api")
