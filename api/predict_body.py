@@ -1,6 +1,7 @@
 """Reading the body of a prediction: fast when it is right, and naming row and field when it is not."""
 
 import json
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ _decode_whole = msgspec.json.Decoder(PredictRequest).decode
 _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_row = msgspec.json.Decoder(InputRow).decode
 _OUT_OF_RANGE = ("Number out of range", "Integer value out of range")
+_LONGEST_INTEGER = 400
 _NOT_YET = "not available yet: privacy policies come with a later version"
 
 
@@ -107,7 +109,12 @@ def _read_leniently(raw: bytes, error: Exception) -> PredictBody:
 
 
 def _loads(raw: bytes) -> Any:  # noqa: ANN401
-    return json.loads(raw.decode("utf-8"))
+    return json.loads(raw.decode("utf-8"), parse_int=_integer)
+
+
+def _integer(digits: str) -> int | float:
+    """Read an integer; one beyond any float is infinite, and refused as such."""
+    return int(digits) if len(digits) <= _LONGEST_INTEGER else math.inf
 
 
 def _explain(error: Exception) -> Invalid:

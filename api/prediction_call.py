@@ -61,7 +61,7 @@ class PredictionCall:
         media_type = declared.partition(";")[0].strip().lower()
         if media_type and media_type != "application/json" and not media_type.endswith("+json"):
             raise UnsupportedMediaType(f"Send the body as application/json, not {media_type}")
-        raw = await request.body()
+        raw = await request.body() or b"{}"
         body = read_body(raw) if len(raw) <= _INLINE_BYTES else await self._in_thread(lambda: read_large_body(raw))
         self._body = body
         body.check()

@@ -183,7 +183,8 @@ BAD_BODIES = [
     ('{"inputs": {"RACE": "\\ud800"}}', "inputs.RACE"),
     ('{"inputs": {"RACE": "a\\u0000b"}}', "inputs.RACE"),
     (b'{"inputs": {"RACE": "\xff"}}', "body"),
-    ('{"inputs": ' + "[" * 5000 + "]" * 5000 + "}", "body"),
+    ('{"inputs": ' + "[" * 5000 + "]" * 5000 + "}", "inputs[0]"),
+    ('{"inputs": {"AGE": ' + "[" * 5000 + "]" * 5000 + "}}", "body"),
     ('{"inputs": {"AGE": ' + "[" * 900 + "]" * 900 + "}}", "inputs.AGE"),
     ('{"inputs": {"AGE": ' + "1" * 5000 + "}}", "inputs.AGE"),
     ('{"inputs": {"RACE": NaN}, "other": 1}', "other"),
@@ -197,8 +198,7 @@ def test_a_bad_body_is_refused_and_logged(
     made = deploy()
     refused = ask_raw(client, made, body)
     assert refused.status_code == 422, refused.text
-    assert refused.json()["errors"][0]["field"] in {field, "body"}
-    assert refused.json()["errors"][0]["field"] == field or "1" * 5000 in str(body)
+    assert refused.json()["errors"][0]["field"] == field
     rows = logged(database, made)
     assert rows
     assert {(row["status_code"], row["prediction"]) for row in rows} == {(422, None)}
@@ -257,7 +257,7 @@ def test_a_model_without_contributions_says_so(
     assert refused.status_code == 422
     [error] = refused.json()["errors"]
     assert error["field"] == "options.include_contributions"
-    assert "contributions" in error["message"]
+    assert "ontributions" in error["message"]
     [row] = logged(database, made)
     assert (row["status_code"], row["prediction"]) == (422, None)
 
