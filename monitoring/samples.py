@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from monitoring.features import FeatureSpec, prediction_column
 from monitoring.payloads import LogBatch
@@ -59,20 +60,35 @@ class WindowSample:
         self._features = features
         self._category = category
         self._rows = rows
-        self._draws: pl.Series | None = None
-        self._frame: pl.DataFrame | None = None
+        self._draws: list[NDArray[np.int64]] = []
+        self._frames: list[pl.DataFrame] = []
+        self._bound: np.int64 | None = None  # no draw from here on can be in the sample
 
     def add(self, batch: LogBatch) -> None:
         """Offer a batch."""
-        draws = batch.answers["draw"]
-        frame = _beside(batch.inputs, batch.answers, self._category, self._features)
-        if self._draws is not None and self._frame is not None:
-            hopeful = (draws < self._draws[-1]) if self._draws.len() == self._rows else draws.is_not_null()
-            draws = pl.concat([self._draws, draws.filter(hopeful)])
-            frame = pl.concat([self._frame, frame.filter(hopeful)])
-        places = draws.arg_sort()[: self._rows]
-        self._draws, self._frame = draws[places], frame[places]
+        draws = batch.answers["draw"].to_numpy()
+        hopeful = np.arange(draws.size) if self._bound is None else np.flatnonzero(draws < self._bound)
+        places = hopeful[_smallest(draws[hopeful], self._rows)]
+        self._draws.append(draws[places])
+        self._frames.append(_beside(batch.inputs[places], batch.answers[places], self._category, self._features))
+        if sum(kept.size for kept in self._draws) >= 2 * self._rows:
+            self._settle()
 
     def frame(self) -> pl.DataFrame | None:
         """Return the sample, smallest draw first; None when no batch was added."""
-        return self._frame
+        if not self._frames:
+            return None
+        self._settle()
+        return self._frames[0]
+
+    def _settle(self) -> None:
+        """Keep the smallest draws of all; once there are enough of them the largest is the bound."""
+        draws = np.concatenate(self._draws)
+        places = _smallest(draws, self._rows)
+        self._draws, self._frames = [draws[places]], [pl.concat(self._frames)[places]]
+        if places.size == self._rows:
+            self._bound = draws[places][-1]
+
+
+def _smallest(draws: NDArray[np.int64], rows: int) -> NDArray[np.intp]:
+    return np.argsort(draws, kind="stable")[:rows]
