@@ -1,12 +1,14 @@
 """The composition root: the one place that builds the world and hands it to the routes."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from litestar import Litestar, Router
 from litestar.datastructures import State
 from litestar.di import Provide
+from litestar.handlers import HTTPRouteHandler
+from litestar.routes import HTTPRoute
 
 from api.auth import KeyRing, provide_principal
 from api.errors import EXCEPTION_HANDLERS
@@ -51,8 +53,6 @@ from api.settings import Settings
 from api.uploads import UploadFolder
 from monitoring.store.database import Database
 
-# Registered as one router: Litestar prepares handlers that are added one by one again with each later one on the same
-# path, and wraps them for the thread pool each time (https://github.com/litestar-org/litestar/pull/4738).
 ROUTES = [
     *(get_liveness, get_readiness, get_metrics),
     *(create_api_key, list_api_keys, revoke_api_key),
@@ -64,6 +64,24 @@ ROUTES = [
     *(run_drift, get_drift, get_drift_report, get_job, cancel_job),
 ]
 UPLOADS = [import_model]
+
+
+def gathered(handlers: Sequence[HTTPRouteHandler], *, request_max_body_size: int) -> Router:
+    """Return a router of these handlers, in which each path has all its methods at once.
+
+    Litestar prepares a handler again with each later one on the same path, wraps it for the thread pool each time
+    (https://github.com/litestar-org/litestar/pull/4738), and lets OPTIONS know of the first only.
+    """
+    router = Router("/", route_handlers=handlers, request_max_body_size=request_max_body_size)
+    router.routes = [
+        HTTPRoute(
+            path=route.path,
+            route_handlers=[handler for handler in route.route_handlers if "OPTIONS" not in handler.http_methods],
+        )
+        for route in router.routes
+        if isinstance(route, HTTPRoute)
+    ]
+    return router
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -92,8 +110,8 @@ def create_app(settings: Settings) -> Litestar:
     }
     app = Litestar(
         route_handlers=[
-            Router("/", route_handlers=ROUTES),
-            Router("/", route_handlers=UPLOADS, request_max_body_size=settings.max_upload_mb * 2**20),
+            gathered(ROUTES, request_max_body_size=settings.max_request_mb * 2**20),
+            gathered(UPLOADS, request_max_body_size=settings.max_upload_mb * 2**20),
         ],
         request_class=ApiRequest,
         exception_handlers=EXCEPTION_HANDLERS,

@@ -1,5 +1,6 @@
 """The OpenAPI document: what the framework cannot know by itself about security and problems."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from litestar import Litestar, Router
@@ -11,6 +12,7 @@ from litestar.openapi.spec import (
     Operation,
     PathItem,
     Reference,
+    RequestBody,
     Schema,
     SecurityScheme,
     Tag,
@@ -43,6 +45,7 @@ def openapi_config() -> OpenAPIConfig:
         title="Pilothouse",
         version="0.1.0",
         description=_DESCRIPTION,
+        use_handler_docstrings=True,
         tags=[Tag(name=name, description=text) for name, text in _TAGS.items()],
         components=Components(
             security_schemes={
@@ -57,7 +60,7 @@ def openapi_config() -> OpenAPIConfig:
 def complete_openapi(app: Litestar) -> None:
     """Add to each operation its security and the problems it may answer."""
     document = app.openapi_schema
-    document.components.schemas = {**(document.components.schemas or {}), "Problem": _problem_schema()}
+    schemas = document.components.schemas = {**(document.components.schemas or {}), "Problem": _problem_schema()}
     guarded = {
         (route.path_format or "/", method.lower())
         for route in app.routes
@@ -69,11 +72,27 @@ def complete_openapi(app: Litestar) -> None:
             is_guarded = (path, method) in guarded
             operation.security = [{"apiKey": []}] if is_guarded else []
             _add_problems(operation, path, method, is_guarded=is_guarded)
+            _close(operation.request_body, schemas)
 
 
 def _operations(item: PathItem) -> list[tuple[str, Operation]]:
     found = [(method, getattr(item, method)) for method in _METHODS]
     return [(method, operation) for method, operation in found if operation is not None]
+
+
+def _close(part: object, schemas: Mapping[str, Schema]) -> None:
+    """Say of every object that a body is made of, by reference, that it takes no unknown fields."""
+    if isinstance(part, Reference):
+        schema = schemas[part.ref.rpartition("/")[2]]
+        if schema.additional_properties is None and schema.properties:
+            schema.additional_properties = False
+            _close(schema, schemas)
+    elif isinstance(part, RequestBody):
+        for media in part.content.values():
+            _close(media.schema, schemas)
+    elif isinstance(part, Schema):
+        for inner in (*(part.properties or {}).values(), part.items, *(part.one_of or ())):
+            _close(inner, schemas)
 
 
 def _add_problems(operation: Operation, path: str, method: str, *, is_guarded: bool) -> None:

@@ -10,7 +10,7 @@ from api.schemas.predictions import MAX_ROWS
 _BOOLEAN, _TEXT = Schema(type=OpenAPIType.BOOLEAN), Schema(type=OpenAPIType.STRING)
 _ROW = Schema(type=OpenAPIType.OBJECT, description="feature names and values", additional_properties=True)
 _OPTIONS = Schema(
-    type=OpenAPIType.OBJECT,
+    type=[OpenAPIType.OBJECT, OpenAPIType.NULL],
     additional_properties=False,
     properties={
         "include_contributions": Schema(type=OpenAPIType.BOOLEAN, default=False),

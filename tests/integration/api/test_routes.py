@@ -26,6 +26,7 @@ COLLECTIONS = {  # routes without an id, and what a key of one project, with eve
     "ListApiKeys": 200,
     "CreateApiKey": 201,
 }
+BY_NAME = ("project_id", "model_id", "deployment_id", "job_id", "key_id")
 FORM = {"file": ("f", b"x"), "reference": ("r", b"y")}
 BODIES: dict[str, dict[str, Any]] = {
     "CreateApiKey": {"json": {"name": "x", "scopes": ["read"]}},
@@ -225,3 +226,13 @@ def test_the_owner_still_finds_everything(installation: Installation, rooms: tup
         if route.method == "GET" and route.operation not in missing:
             answer = call(installation, route, theirs.key, theirs.ids)
             assert answer.status_code == 200, (route, answer.text)
+
+
+def test_options_lists_every_method_of_a_path(installation: Installation) -> None:
+    paths: dict[str, set[str]] = {}
+    for route in guarded_routes(installation):
+        paths.setdefault(route.path, {"OPTIONS"}).add(route.method)
+    for path, methods in paths.items():
+        concrete = path.format(**dict.fromkeys(BY_NAME, str(uuid.uuid4())))
+        answer = httpx.options(f"{installation.base_url}{concrete}")
+        assert set(answer.headers["allow"].split(", ")) == methods, path
