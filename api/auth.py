@@ -1,6 +1,7 @@
 """Who calls, and what they may do: bearer keys, scopes and project bounds."""
 
 import asyncio
+import base64
 import hmac
 import time
 import uuid
@@ -69,9 +70,12 @@ class KeyRing:
         else:
             self._cached.pop(key_id, None)
 
-    async def authenticate(self, authorization: str | None) -> Principal:
-        """Return the caller of an Authorization header. Raises NotAuthenticated."""
-        key_id, secret = _bearer_key(authorization)
+    async def authenticate(self, authorization: str | None, *, basic: bool = False) -> Principal:
+        """Return the caller of an Authorization header. Raises NotAuthenticated.
+
+        With `basic` the key may also come as the password of HTTP basic authentication: what a browser's prompt sends.
+        """
+        key_id, secret = _key_of(authorization, basic=basic)
         known = self._cached.get(key_id)
         if known is None or known.fresh_until < time.monotonic():
             known = await asyncio.to_thread(self._load, key_id)
@@ -102,12 +106,23 @@ class KeyRing:
         return known
 
 
-def _bearer_key(authorization: str | None) -> tuple[str, str]:
+def _key_of(authorization: str | None, *, basic: bool) -> tuple[str, str]:
     scheme, _, text = (authorization or "").partition(" ")
-    parsed = parse_key(text.strip()) if scheme.lower() == "bearer" else None
+    parsed = None
+    if scheme.lower() == "bearer":
+        parsed = parse_key(text.strip())
+    elif basic and scheme.lower() == "basic":
+        parsed = parse_key(_basic_password(text.strip()))
     if parsed is None:
         raise NotAuthenticated("Send an API key: `Authorization: Bearer pk_...`")
     return parsed
+
+
+def _basic_password(credentials: str) -> str:
+    try:
+        return base64.b64decode(credentials, validate=True).decode().partition(":")[2]
+    except ValueError:
+        return ""
 
 
 type_guard = Callable[[ASGIConnection[Any, Any, Any, Any], BaseRouteHandler], Coroutine[Any, Any, None]]
@@ -117,7 +132,10 @@ def requires(scope: str) -> type_guard:
     """Return the guard that lets a request pass when its key holds `scope`, and notes who calls in `scope["user"]`."""
 
     async def guard(connection: ASGIConnection[Any, Any, Any, Any], _: BaseRouteHandler) -> None:
-        principal = await connection.app.state.key_ring.authenticate(connection.headers.get("authorization"))
+        # A browser repeats basic credentials by itself, also for requests that other sites make it send: reading only.
+        principal = await connection.app.state.key_ring.authenticate(
+            connection.headers.get("authorization"), basic=connection.scope.get("method") == "GET"
+        )
         if not principal.may(scope):
             raise Forbidden(f"This API key lacks the scope `{scope}`")
         connection.scope["user"] = principal

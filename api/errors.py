@@ -134,7 +134,7 @@ def answer_fact(request: Request[Any, Any, Any], error: Exception) -> Response[A
     if isinstance(error, Unavailable):
         headers["Retry-After"] = str(error.retry_after_s)
     if isinstance(error, NotAuthenticated):
-        headers["WWW-Authenticate"] = 'Bearer realm="pilothouse"'
+        headers["WWW-Authenticate"] = _challenge(request)
     return problem(
         request,
         status,
@@ -142,6 +142,12 @@ def answer_fact(request: Request[Any, Any, Any], error: Exception) -> Response[A
         errors=error.errors if isinstance(error, Invalid) else None,
         headers=headers,
     )
+
+
+def _challenge(request: Request[Any, Any, Any]) -> str:
+    """Have a browser that opens a page ask for the key (as password, with any user name); programs send a bearer."""
+    browsing = request.method == "GET" and "text/html" in request.headers.get("accept", "")
+    return f'{"Basic" if browsing else "Bearer"} realm="pilothouse"'
 
 
 def answer_decode_error(request: Request[Any, Any, Any], error: msgspec.MsgspecError) -> Response[Any]:

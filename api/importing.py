@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from sqlmodel import Session
 
 from api.errors import FieldError, Invalid, Unavailable
+from api.scoring.archive import check_archive
 from api.scoring.errors import InvalidRows, MojoRefused
 from api.scoring.mojo import MojoScorer
+from api.scoring.probe import probe_mojo
 from monitoring.frames import ReferenceRefused, read_reference, reference_matrix
 from monitoring.profile import Category, Predictions, build_profile, importance_shares
 from monitoring.samples import reference_sample
@@ -70,9 +72,15 @@ class ImportGate:
             self._free += 1
 
 
-def examine(submission: Submission) -> Examined:
-    """Do all the work that needs no database. Raises Invalid naming `file`, `reference` or `target`."""
+def examine(submission: Submission, *, heap_mb: int) -> Examined:
+    """Do all the work that needs no database. Raises Invalid naming `file`, `reference` or `target`.
+
+    A process of its own with a heap as large as ours tries the MOJO first: one that never ends, or ends the JVM, ends
+    that process and not this one.
+    """
     try:
+        check_archive(submission.mojo)
+        probe_mojo(submission.mojo, max_heap_mb=heap_mb)
         scorer = MojoScorer.load(submission.mojo)
     except MojoRefused as error:
         raise Invalid(FieldError("file", error.reason)) from error

@@ -81,7 +81,7 @@ async def import_model(
     principal.require_project(project_id)
     gate: ImportGate = state.import_gate
     uploads: UploadFolder = state.uploads
-    importer = Importer(state.database, principal, project_id)
+    importer = Importer(state.database, principal, project_id, heap_mb=state.settings.jvm_heap_mb)
     await anyio.to_thread.run_sync(importer.check_project)
     async with gate.admit(), uploads.receive(request, FORM) as form:
         submission = read_submission(form)
@@ -96,10 +96,11 @@ def _fingerprint(form: ReceivedForm) -> dict[str, Mapping[str, str]]:
 class Importer:
     """Brings one submission into one project, for one caller."""
 
-    def __init__(self, database: Database, principal: Principal, project_id: uuid.UUID) -> None:
+    def __init__(self, database: Database, principal: Principal, project_id: uuid.UUID, *, heap_mb: int) -> None:
         self._database = database
         self._principal = principal
         self._project_id = project_id
+        self._heap_mb = heap_mb
 
     def check_project(self) -> None:
         """Raise NotFound when the project is not there: before the upload, not after."""
@@ -109,7 +110,7 @@ class Importer:
     def run(self, submission: Submission, once: Once, fingerprint: object) -> ModelImported:
         """Examine and store; give the first answer to a repeated Idempotency-Key."""
         with once.claim(fingerprint) as claim:
-            examined = examine(submission)
+            examined = examine(submission, heap_mb=self._heap_mb)
             try:
                 with self._database.transaction() as session:
                     find_project(session, self._project_id)

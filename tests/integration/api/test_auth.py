@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 
+import httpx
 import pytest
 from sqlmodel import Session
 
@@ -56,3 +57,15 @@ def test_a_key_revoked_while_it_is_read_is_not_remembered(database: Database, ma
     with pytest.raises(NotAuthenticated):
         authenticate(ring, text)
     racing.close()
+
+
+def test_a_browser_is_asked_for_the_key_and_may_only_read_with_it(base_url: str, admin_key: str) -> None:
+    page = f"{base_url}/api/projects"
+    asked = httpx.get(page, headers={"Accept": "text/html,application/xhtml+xml"})
+    assert asked.status_code == 401
+    assert asked.headers["www-authenticate"].startswith("Basic ")
+    assert httpx.get(page).headers["www-authenticate"].startswith("Bearer ")
+    prompted = httpx.BasicAuth("anyone", admin_key)
+    assert httpx.get(page, auth=prompted).status_code == 200
+    assert httpx.post(page, auth=prompted, json={"name": "forged by another site"}).status_code == 401
+    assert httpx.get(page, headers={"Authorization": "Basic !"}).status_code == 401

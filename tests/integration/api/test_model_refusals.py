@@ -1,5 +1,6 @@
 """What an import refuses, naming the part at fault and leaving nothing behind."""
 
+import functools
 import io
 import zipfile
 from collections.abc import Callable, Iterator
@@ -9,10 +10,12 @@ import httpx
 import pytest
 from sqlmodel import select
 
+from api.scoring.probe import probe_mojo
 from monitoring.store.tables import Artifact, ArtifactChunk, AuditEvent, Model, ReferenceProfile
 from tests.h2o_models import TrainedModel, TrainedModels
 from tests.integration.api.conftest import Installation, client_of, installed
 from tests.integration.api.test_models import send
+from tests.integration.scoring.test_loading import ENDLESS_TREE
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +70,11 @@ def _with(mojo: bytes, extra: Callable[[zipfile.ZipFile], None]) -> bytes:
     return file.getvalue()
 
 
+def _replaced(mojo: bytes, name: str, data: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(mojo)) as archive:
+        return _zip({member: archive.read(member) for member in archive.namelist()} | {name: data})
+
+
 def _link(archive: zipfile.ZipFile) -> None:
     member = zipfile.ZipInfo("trees/link.bin")
     member.external_attr = 0o120777 << 16
@@ -111,6 +119,21 @@ def test_a_hostile_archive_is_refused_and_leaves_nothing(
     (error,) = refused.json()["errors"]
     assert error["field"] == "file"
     assert len(error["message"]) > 10
+    leaves_nothing()
+
+
+def test_a_model_that_never_ends_costs_a_process_of_its_own(
+    client: httpx.Client,
+    project_id: str,
+    gbm: TrainedModel,
+    leaves_nothing: Callable[[], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("api.importing.probe_mojo", functools.partial(probe_mojo, timeout_s=8))
+    endless = _replaced(gbm.mojo.read_bytes(), "trees/t00_000.bin", ENDLESS_TREE)
+    refused = send(client, project_id, file=endless, reference=gbm.reference)
+    assert refused.status_code == 422
+    assert "took longer than 8 s" in refused.json()["errors"][0]["message"]
     leaves_nothing()
 
 
