@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import stat
@@ -14,7 +15,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.e2e.installation import PARTS, Installation
+from tests.e2e.installation import PARTS, REPOSITORY, Installation
 
 pytestmark = pytest.mark.timeout(400)
 
@@ -102,6 +103,20 @@ def test_the_demo_is_the_main_job(installation: Installation) -> None:
     drift = next(line for line in reversed(calls) if line.endswith('/drift -H "Authorization: Bearer $PILOTHOUSE_KEY"'))
     answer = subprocess.run(["bash", "-c", drift[2:]], env={"PILOTHOUSE_KEY": key}, capture_output=True, check=True)
     assert json.loads(answer.stdout)["features"]["PSA"]["status"] == "high"
+
+
+def test_the_readmes_tour_runs_as_written(installation: Installation) -> None:
+    """Every line of the tour, in order, in one shell, against the installation that the demo just used."""
+    tour = (REPOSITORY / "README.md").read_text().split("## A tour")[1].split("\n## ")[0]
+    blocks = re.findall(r"```bash\n(.*?)```", tour, re.DOTALL)
+    script = "set -euo pipefail\n" + "\n".join(blocks)
+    told = subprocess.run(
+        ["bash", "-c", script], env=installation.environment, cwd=REPOSITORY, capture_output=True, text=True,
+        timeout=180, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert '"contributions"' in told.stdout
+    assert '"overall_status":"insufficient_data"' in told.stdout
 
 
 @pytest.mark.parametrize("name", ["api", "worker", "postgres"])
