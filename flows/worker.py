@@ -137,7 +137,8 @@ async def serve(worker: ForkingWorker, lifelines: list[fork_server.Lifeline]) ->
 @click.command()
 @click.option("--pool", default=POOL, show_default=True, help="Work pool to serve; created when missing.")
 @click.option("--limit", default=4, show_default=True, help="Flow runs at once.")
-def main(pool: str, limit: int) -> None:
+@click.option("--preload/--no-preload", default=True, help="Keep Evidently imported: about 220 MB, 5 s less a report.")
+def main(pool: str, limit: int, *, preload: bool) -> None:
     """Serve a Prefect work pool with runs forked from a preloaded process."""
     for name, value in DEFAULTS.items():
         os.environ.setdefault(name, value)
@@ -147,8 +148,9 @@ def main(pool: str, limit: int) -> None:
     if sys.platform == "linux":
         ForkingJobConfiguration.fork_servers = [folder / "heavy.sock", folder / "light.sock"]
         # A forked run leaves through here by SystemExit: nothing above may clean up on the way out.
-        light = fork_server.start(folder / "light.sock", LIGHT, at_once=True)
-        lifelines = [light, fork_server.start(folder / "heavy.sock", HEAVY, siblings=[light])]
+        lifelines = [fork_server.start(folder / "light.sock", LIGHT, at_once=True)]
+        if preload:
+            lifelines.append(fork_server.start(folder / "heavy.sock", HEAVY, siblings=lifelines))
     worker = ForkingWorker(work_pool_name=pool, name=reaping.worker_name(), limit=limit)
     try:
         asyncio.run(serve(worker, lifelines))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import psycopg
 import pytest
 from sqlalchemy import make_url
@@ -148,10 +149,10 @@ class Worker:
     """A forking worker as a process of its own."""
 
     def __init__(
-        self, server: PrefectServer, log: Path, *, pool: str = "pilothouse", ignoring_sigint: bool = False
+        self, server: PrefectServer, log: Path, *, pool: str, preload: bool = False, ignoring_sigint: bool = False
     ) -> None:
         self.log = log
-        command = [sys.executable, "-m", "flows.worker", "--pool", pool]
+        command = [sys.executable, "-m", "flows.worker", "--pool", pool, "--preload" if preload else "--no-preload"]
         if ignoring_sigint:  # as a shell script starts what it puts in the background
             command = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]
         with log.open("wb") as output:
@@ -159,6 +160,14 @@ class Worker:
                 command, env=server.environment, cwd=log.parent, stdout=output, stderr=output
             )
         _await(lambda: "started!" in log.read_text(), self.process, log)
+        if preload:
+            _await(self._listens_with_everything_imported, self.process, log)
+
+    def _listens_with_everything_imported(self) -> bool:
+        sockets = [
+            found for fork in psutil.Process(self.process.pid).children() for found in fork.net_connections("unix")
+        ]
+        return any(str(found.laddr).endswith("heavy.sock") for found in sockets)
 
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         """Send a signal and return the exit code."""
@@ -169,7 +178,9 @@ class Worker:
 @pytest.fixture(scope="session")
 def worker(flow_deployments: PrefectServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Worker]:
     """A worker that serves the session's runs. Tests that break workers start their own."""
-    started = Worker(flow_deployments, tmp_path_factory.mktemp("worker") / "worker.log")
+    started = Worker(
+        flow_deployments, tmp_path_factory.mktemp("worker") / "worker.log", pool="pilothouse", preload=True
+    )
     yield started
     _stop(started.process)
 
