@@ -163,7 +163,7 @@ def draw_report(
         record_report(session, result_id, html)
     create_link_artifact(
         link=f"{FlowSettings().api_address}/api/mlops/deployments/{subject.deployment_id}/drift/report",
-        link_text="Evidently's report (asks for an API key)",
+        link_text="Evidently's report (asks for an API key as password)",
         key=f"drift-report-{subject.deployment_id}",
         description=f"Drift report of {subject.name}",
     )

@@ -89,14 +89,13 @@ def _spinner_off_afterwards(voice: Voice) -> Iterator[None]:
 
 
 def _links(story: Story, voice: Voice) -> None:
-    report = f'curl -sS {story.deployment}/drift/report -H "Authorization: Bearer ${KEY_VARIABLE}" -o drift.html'
-    voice.say("Done. To look further:", style="bold")
+    voice.say("Done. To look further (where a browser asks: any user name, the key as password):", style="bold")
     lines = {
         "Deployment": story.deployment,
         "API": f"{story.api}/schema",
         "Training": f"{story.prefect}/runs/flow-run/{story.train_run}",
         "Drift run": story.drift_run,
-        "Report": f"$ {report}",
+        "Report": f"{story.deployment}/drift/report",
     }
     for name, value in lines.items():
         voice.say(f"  {name:<12}{value}")
