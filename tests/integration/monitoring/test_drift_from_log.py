@@ -2,6 +2,8 @@
 
 import dataclasses
 import re
+import subprocess
+import sys
 import uuid
 from datetime import timedelta
 
@@ -192,3 +194,13 @@ def test_a_database_that_is_away_or_slow_is_log_unreadable(
         holder.execute("LOCK TABLE inference_log IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(LogUnreadable, match="timeout"):
             list(read_window(database.url, deployment_id, WINDOW, twenty_features()))
+
+
+def test_measuring_loads_neither_pandas_nor_evidently() -> None:
+    """A drift run has its numbers before it pays for the report's libraries."""
+    modules = (
+        "monitoring.counts, monitoring.measurement, monitoring.store.inference_rows, monitoring.store.drift_results"
+    )
+    program = f"import sys, {modules}; print({{'pandas', 'evidently', 'scipy'}} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True, timeout=120)
+    assert done.stdout.strip() == "set()"
