@@ -2,7 +2,6 @@
 
 import json
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -27,17 +26,19 @@ class _InParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 _decode_parts = msgspec.json.Decoder(_InParts).decode
 
 
-@dataclass(frozen=True, slots=True)
-class PredictBody:
+class PredictBody(msgspec.Struct, frozen=True):
     """What a caller asks. `doubt` is what is wrong with JSON that only a lenient reader takes (NaN, 1e999)."""
 
     rows: list[InputRow]
     is_list: bool
     options: PredictOptions
-    doubt: Invalid | None = None
+    size_bytes: int
+    doubt: Any = None  # Invalid | None; msgspec knows no exceptions
 
     def check(self) -> None:
         """Raise Invalid for what no model could answer: no rows, too many, privacy asked for."""
+        if self.fits and self.options is _DEFAULT:
+            return
         wrong = []
         if not self.rows:
             wrong.append(FieldError("inputs", "holds no rows"))
@@ -72,7 +73,7 @@ class PredictBody:
 def read_body(raw: bytes) -> PredictBody:
     """Decode in one go: fast, but the interpreter does nothing else meanwhile. Raises Invalid."""
     try:
-        return _body(_decode_whole(raw))
+        return _body(_decode_whole(raw), len(raw))
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         return _read_leniently(raw, error)
 
@@ -86,13 +87,13 @@ def read_large_body(raw: bytes) -> PredictBody:
         rows = [_decode_row(row) for row in _decode_rows(parts.inputs)]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return read_body(raw)
-    return PredictBody(rows, True, parts.options or _DEFAULT)
+    return PredictBody(rows, True, parts.options or _DEFAULT, len(raw))
 
 
-def _body(request: PredictRequest, doubt: Invalid | None = None) -> PredictBody:
+def _body(request: PredictRequest, size_bytes: int, doubt: Invalid | None = None) -> PredictBody:
     is_list = isinstance(request.inputs, list)
     rows = request.inputs if isinstance(request.inputs, list) else [request.inputs]
-    return PredictBody(rows, is_list, request.options or _DEFAULT, doubt)
+    return PredictBody(rows, is_list, request.options or _DEFAULT, size_bytes, doubt)
 
 
 def _read_leniently(raw: bytes, error: Exception) -> PredictBody:
@@ -101,7 +102,7 @@ def _read_leniently(raw: bytes, error: Exception) -> PredictBody:
     if isinstance(error, msgspec.ValidationError) and not str(error).startswith(_OUT_OF_RANGE):
         raise doubt from error
     try:
-        return _body(msgspec.convert(_loads(raw), PredictRequest), doubt)
+        return _body(msgspec.convert(_loads(raw), PredictRequest), len(raw), doubt)
     except msgspec.ValidationError as wrong:
         raise Invalid(field_error(wrong)) from wrong
     except (ValueError, RecursionError) as unreadable:

@@ -2,14 +2,14 @@
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
 import numpy as np
-from msgspec import UNSET
+from msgspec import UNSET, UnsetType
 
-from api.inference_log.rows import EncodedRows, LoggedRequest
+from api.inference_log.rows import LoggedRequest
 from api.schemas.predictions import (
     Contribution,
     InputRow,
@@ -18,54 +18,114 @@ from api.schemas.predictions import (
     PredictOptions,
     UnseenWarning,
 )
+from api.scoring.errors import InvalidRows
+from api.scoring.features import Encoded
 from api.scoring.mojo import MojoScorer, Scores
 from api.scoring.registry import Served
-from monitoring.store.inference_ids import dashed, stamp
+from monitoring.store.inference_ids import stamp
 
 _encode = msgspec.json.Encoder().encode
+_ROW_BYTES = 250  # what a log row takes beside its inputs, roughly
 
 
-@dataclass(frozen=True, slots=True)
-class Predicted:
+class Predicted(msgspec.Struct, frozen=True):
     """An answer that may leave once its log rows are durable."""
 
     answer: bytes
-    log: EncodedRows
+    log: LoggedRequest
 
 
-def predict(
-    served: Served, scorer: MojoScorer, rows: Sequence[InputRow], options: PredictOptions, *, started: float
-) -> Predicted:
-    """Score the rows; `started` (time.perf_counter) is when the request began.
+class Asked(msgspec.Struct, frozen=True):
+    """What one request asks; `started` (time.perf_counter) is when it began, `size_bytes` how long its body was."""
 
-    Raises InvalidRows and ContributionsUnavailable.
-    """
-    encoded = scorer.encode(rows)
+    rows: Sequence[InputRow]
+    options: PredictOptions
+    started: float
+    size_bytes: int
+
+
+def predict(served: Served, scorer: MojoScorer, asked: Asked) -> Predicted:
+    """Answer one request. Raises InvalidRows and ContributionsUnavailable."""
+    encoded = scorer.encode(asked.rows)
     scores = scorer.score(encoded.matrix)
-    contributions = contributions_of(scorer, encoded.matrix) if options.include_contributions else UNSET
-    latency_ms = milliseconds_since(started)
+    contributions = contributions_of(scorer, encoded.matrix) if asked.options.include_contributions else UNSET
+    return _predicted(served, scorer, asked, encoded, scores, contributions)
+
+
+def predict_together(served: Served, scorer: MojoScorer, asked: Sequence[Asked]) -> list[Predicted | InvalidRows]:
+    """Answer several requests, none for contributions, by one call of the model; a bad one spoils only itself."""
+    encoded = [_encode_or_explain(scorer, each.rows) for each in asked]
+    good = [each.matrix for each in encoded if not isinstance(each, InvalidRows)]
+    try:
+        scores = iter(_split(scorer.score(np.concatenate(good)), [len(matrix) for matrix in good]) if good else ())
+    except InvalidRows:
+        return [_predict_or_explain(served, scorer, each) for each in asked]
+    return [
+        rows if isinstance(rows, InvalidRows) else _predicted(served, scorer, each, rows, next(scores))
+        for each, rows in zip(asked, encoded, strict=True)
+    ]
+
+
+def _encode_or_explain(scorer: MojoScorer, rows: Sequence[InputRow]) -> Encoded | InvalidRows:
+    try:
+        return scorer.encode(rows)
+    except InvalidRows as error:
+        return error
+
+
+def _predict_or_explain(served: Served, scorer: MojoScorer, asked: Asked) -> Predicted | InvalidRows:
+    try:
+        return predict(served, scorer, asked)
+    except InvalidRows as error:
+        return error
+
+
+def _split(scores: Scores, lengths: Sequence[int]) -> Iterator[Scores]:
+    """Yield the scores of each request out of those of all."""
+    start = 0
+    for length in lengths:
+        end = start + length
+        yield Scores(
+            scores.labels and scores.labels[start:end],
+            scores.score[start:end],
+            scores.probabilities and scores.probabilities[start:end],
+        )
+        start = end
+
+
+def _predicted(
+    served: Served,
+    scorer: MojoScorer,
+    asked: Asked,
+    encoded: Encoded,
+    scores: Scores,
+    contributions: list[list[Contribution]] | UnsetType = UNSET,
+) -> Predicted:
+    latency_ms = milliseconds_since(asked.started)
     at = stamp()
+    rows = len(asked.rows)
     answer = PredictAnswer(
         predictions=predictions_of(scorer, scores),
         latency_ms=latency_ms,
         deployment_id=served.facts.deployment_id,
         model_id=served.facts.model_id,
-        inference_ids=[dashed(at.row_hex(place)) for place in range(len(rows))],
+        inference_ids=at.row_ids(rows),
         contributions=contributions,
         warnings=[UnseenWarning(**warning) for warning in encoded.warnings] or UNSET,
     )
     logged = LoggedRequest(
         stamp=at,
-        deployment_id=served.facts.deployment_id.hex,
+        deployment_id=served.deployment_hex,
         status_code=200,
         latency_ms=latency_ms,
-        row_count=len(rows),
-        inputs=encoded.inputs if options.store_payload else None,
+        row_count=rows,
+        size_bytes=asked.size_bytes + _ROW_BYTES * rows,
+        inputs=encoded.inputs if asked.options.store_payload else None,
         predictions=scores.labels,
         scores=scores.score,
         probabilities=scores.probabilities,
     )
-    return Predicted(_encode(answer), logged.encode())
+    return Predicted(_encode(answer), logged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +139,8 @@ class Refusal:
 
 def refused_rows(
     deployment_id: uuid.UUID, refusal: Refusal, inputs: Sequence[InputRow | None], *, started: float
-) -> EncodedRows:
-    """Return the log rows of a request that is refused: one for each item of `inputs`."""
+) -> LoggedRequest:
+    """Return the log rows of a request that is refused: one for each item of `inputs`, encoded."""
     others = "another row of the batch was refused" if refusal.by_row else refusal.reason
     by_row = refusal.by_row or {}
     return LoggedRequest(
@@ -89,9 +149,10 @@ def refused_rows(
         status_code=refusal.status_code,
         latency_ms=milliseconds_since(started),
         row_count=len(inputs),
+        size_bytes=0,
         inputs=inputs,
         errors=[by_row.get(place, others) for place in range(len(inputs))],
-    ).encode()
+    ).encoded()
 
 
 def milliseconds_since(started: float) -> float:

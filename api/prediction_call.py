@@ -6,8 +6,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from api.errors import FieldError, Invalid, Unavailable, UnsupportedMediaType, status_of
+from api.gathering import TURN_S
 from api.predict_body import PredictBody, read_body, read_large_body
-from api.predicting import Predicted, Refusal, predict, refused_rows
+from api.predicting import Asked, Predicted, Refusal, predict, refused_rows
 from api.request import ApiRequest
 from api.schemas.predictions import InputRow, PredictOptions
 from api.scoring.errors import ContributionsUnavailable, InvalidRows
@@ -17,7 +18,6 @@ from api.serving import Serving
 from monitoring.store.errors import Conflict
 
 _INLINE_BYTES = 64 * 1024
-_INLINE_S = 0.008
 _T = TypeVar("_T")
 
 Choose = Callable[[PredictOptions], Awaitable[Served]]
@@ -58,9 +58,8 @@ class PredictionCall:
 
     async def _read(self, request: ApiRequest) -> PredictBody:
         declared = request.headers.get("content-type", "application/json")
-        media_type = declared.partition(";")[0].strip().lower()
-        if media_type and media_type != "application/json" and not media_type.endswith("+json"):
-            raise UnsupportedMediaType(f"Send the body as application/json, not {media_type}")
+        if declared != "application/json":
+            require_json(declared)
         raw = await request.body() or b"{}"
         body = read_body(raw) if len(raw) <= _INLINE_BYTES else await self._in_thread(lambda: read_large_body(raw))
         self._body = body
@@ -71,22 +70,25 @@ class PredictionCall:
         served = self._served
         scorer = usable_scorer(served)
         explained = body.options.include_contributions
-        started = time.perf_counter()
-        if served.pace.expect(len(body.rows), explained=explained) <= _INLINE_S:
-            predicted = self._work(scorer, body)
-        else:
-            predicted = await self._in_thread(lambda: self._work(scorer, body))
-        served.pace.learn(len(body.rows), time.perf_counter() - started, explained=explained)
-        return predicted
+        asked = Asked(body.rows, body.options, self._started, body.size_bytes)
+        if served.pace.expect(len(body.rows), explained=explained) > TURN_S:
+            return await self._in_thread(lambda: self._predict_alone(scorer, asked, is_large=True))
+        if explained or body.doubt is not None:
+            return self._predict_alone(scorer, asked, is_large=False)
+        return await self._serving.gathering.join(served, scorer, asked)
 
-    def _work(self, scorer: MojoScorer, body: PredictBody) -> Predicted:
-        if body.doubt is not None:
-            scorer.encode(body.rows)
-            raise body.doubt
+    def _predict_alone(self, scorer: MojoScorer, asked: Asked, *, is_large: bool) -> Predicted:
+        if self._body is not None and self._body.doubt is not None:
+            scorer.encode(asked.rows)
+            raise self._body.doubt
+        started = time.perf_counter()
         try:
-            return predict(self._served, scorer, body.rows, body.options, started=self._started)
+            predicted = predict(self._served, scorer, asked)
         except ContributionsUnavailable as error:
             raise Invalid(FieldError("options.include_contributions", error.reason)) from error
+        explained = asked.options.include_contributions
+        self._served.pace.learn(len(asked.rows), time.perf_counter() - started, explained=explained)
+        return Predicted(predicted.answer, predicted.log.encoded()) if is_large else predicted
 
     async def _in_thread(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._serving.scoring_threads, work)
@@ -116,6 +118,13 @@ class PredictionCall:
         if body.privacy_asked or not body.options.store_payload:
             return [None] * len(body.rows)
         return body.rows
+
+
+def require_json(content_type: str) -> None:
+    """Raise UnsupportedMediaType unless the body is declared as JSON, or not at all."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(f"Send the body as application/json, not {media_type}")
 
 
 def usable_scorer(served: Served) -> MojoScorer:

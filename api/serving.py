@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 from api.auth import KeyRing
 from api.changes import ChangeListener
+from api.gathering import Gathering
 from api.inference_log.writer import LogWriter
 from api.lifecycle import Lifecycle
 from api.scoring.jvm import start_jvm
@@ -35,6 +36,7 @@ class Serving:
         self.writer = LogWriter(self._database)
         self.lifecycle = Lifecycle(database, self.registry)
         self.listener = ChangeListener(self._database, self.registry, key_ring)
+        self.gathering = Gathering()
         self.scoring_threads = ThreadPoolExecutor(_SCORING_THREADS, thread_name_prefix="scoring")
 
     @asynccontextmanager

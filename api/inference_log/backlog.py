@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from api.errors import Unavailable
 from api.inference_log.batch import Batch, Waiting
-from api.inference_log.rows import EncodedRows
+from api.inference_log.rows import LoggedRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,10 +44,10 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._queue)
 
-    def add(self, rows: EncodedRows) -> asyncio.Future[None]:
+    def add(self, rows: LoggedRequest) -> asyncio.Future[None]:
         """Queue a request's rows and return what resolves when they are durable. Raises Unavailable when full."""
         counters, bounds = self._counters, self._bounds
-        waiting_rows, size = counters.backlog_rows + rows.row_count, counters.backlog_bytes + len(rows.lines)
+        waiting_rows, size = counters.backlog_rows + rows.row_count, counters.backlog_bytes + rows.size_bytes
         if waiting_rows > bounds.backlog_rows or size > bounds.backlog_bytes:
             counters.refused_rows += rows.row_count
             raise Unavailable("More predictions wait to be logged than the server holds: send fewer at once")
@@ -60,9 +60,9 @@ class Backlog:
         """Take, oldest first, what one transaction may hold."""
         taken: list[Waiting] = []
         size = 0
-        while self._queue and (not taken or size + len(self._queue[0].rows.lines) <= self._bounds.batch_bytes):
+        while self._queue and (not taken or size + self._queue[0].rows.size_bytes <= self._bounds.batch_bytes):
             taken.append(self._queue.popleft())
-            size += len(taken[-1].rows.lines)
+            size += taken[-1].rows.size_bytes
         return Batch(taken) if taken else None
 
     def put_back(self, requests: list[Waiting]) -> None:
@@ -98,5 +98,5 @@ class Backlog:
     def _release(self, request: Waiting) -> int:
         request.decided = True
         self._counters.backlog_rows -= request.rows.row_count
-        self._counters.backlog_bytes -= len(request.rows.lines)
+        self._counters.backlog_bytes -= request.rows.size_bytes
         return request.rows.row_count

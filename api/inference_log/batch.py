@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import psycopg
 
-from api.inference_log.rows import COLUMNS, EncodedRows
+from api.inference_log.rows import COLUMNS, LoggedRequest
 
 _COPY = f"COPY inference_log ({COLUMNS}) FROM STDIN"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -17,7 +17,7 @@ _MINUTE_US = 60_000_000
 class Waiting:
     """One request's rows and what its handler waits for (unless it was cancelled)."""
 
-    rows: EncodedRows
+    rows: LoggedRequest
     since: float
     stored: asyncio.Future[None]
     decided: bool = False
@@ -43,7 +43,7 @@ class Batch:
     @property
     def days(self) -> set[date]:
         """The UTC days whose partitions it needs."""
-        return {(_EPOCH + timedelta(microseconds=request.rows.instant_us)).date() for request in self.requests}
+        return {(_EPOCH + timedelta(microseconds=request.rows.stamp.instant_us)).date() for request in self.requests}
 
     async def store(self, connection: psycopg.AsyncConnection) -> None:
         """Write rows and counts in one transaction; on return they are durable.
@@ -51,16 +51,17 @@ class Batch:
         The counts come last and in one order everywhere, so that workers wait for each other only for the length of a
         commit, and never in a circle.
         """
+        lines = b"".join([request.rows.copy_lines() for request in self.requests])
         async with connection.transaction(), connection.cursor() as cursor:
             async with cursor.copy(_COPY) as copy:
-                await copy.write(b"".join([request.rows.lines for request in self.requests]))
+                await copy.write(lines)
             await cursor.execute(self._add_counts())
 
     def _add_counts(self) -> bytes:
         counts: dict[tuple[str, int, int], int] = {}
         for request in self.requests:
             rows = request.rows
-            key = (rows.deployment_id, rows.instant_us // _MINUTE_US * 60, rows.status_code)
+            key = (rows.deployment_id, rows.stamp.instant_us // _MINUTE_US * 60, rows.status_code)
             counts[key] = counts.get(key, 0) + rows.row_count
         values = ",".join(
             f"('{deployment_id}',to_timestamp({second}),{status_code},{added})"

@@ -16,7 +16,7 @@ from psycopg.conninfo import make_conninfo
 from api.errors import Unavailable
 from api.inference_log.backlog import Backlog, LogCounters, WriterBounds
 from api.inference_log.batch import Batch
-from api.inference_log.rows import EncodedRows
+from api.inference_log.rows import LoggedRequest
 from monitoring.store.database import Database
 from monitoring.store.partitions import create_partition
 
@@ -64,7 +64,7 @@ class LogWriter:
         """Say whether the log can be written just now, as far as we know."""
         return self._connection is not None and self._down_since is None
 
-    async def append(self, rows: EncodedRows) -> None:
+    async def append(self, rows: LoggedRequest) -> None:
         """Return when the rows are durable.
 
         Raises Unavailable when the log is full, away or too slow: then the rows are not stored, or (the connection lost
@@ -118,16 +118,13 @@ class LogWriter:
                 self._settle(batch)  # the commit whose answer was lost had happened
             case psycopg.errors.CheckViolation():
                 await self._create_partitions(batch.days)
-            case psycopg.Error() if _is_about_the_rows(error):
-                self._split(batch, error)
-            case psycopg.Error():
+            case psycopg.Error() if not _is_about_the_rows(error):
                 batch.uncertain = True
                 await self._disconnect(error)
             case _:
-                logger.error("the log writer failed on a batch", exc_info=error)
-                self._backlog.refuse(batch.requests, "The inference log could not be written")
+                self._split(batch, error)
 
-    def _split(self, batch: Batch, error: psycopg.Error) -> None:
+    def _split(self, batch: Batch, error: BaseException) -> None:
         """Narrow down, half by half, which request's rows spoil a batch; alone, it is refused."""
         if len(batch.requests) == 1:
             logger.error(

@@ -7,13 +7,15 @@ conversions, serialization) takes longer than scoring a row.
 import time
 import uuid
 
-from litestar import Response, post
 from litestar.openapi import ResponseSpec
 from litestar.params import FromPath
+from litestar.response.base import ASGIResponse
+from litestar.types import ASGIApp
 
 from api.auth import Principal, requires
 from api.prediction_call import PredictionCall
 from api.request import ApiRequest
+from api.routes.hot_handler import HotHandler
 from api.routes.predict_operation import PredictOperation
 from api.schemas.predictions import PredictAnswer, PredictOptions
 from api.scoring.registry import Registry, Served
@@ -25,8 +27,9 @@ _ROUTE_TRIES = 3
 _ANSWERS = {200: ResponseSpec(PredictAnswer, description="Predictions, logged", generate_examples=False)}
 
 
-@post(
+@HotHandler(
     "/api/mlops/deployments/{deployment_id:uuid}/predict",
+    http_method="POST",
     operation_id="Predict",
     operation_class=PredictOperation,
     summary="Predict by a deployment",
@@ -35,7 +38,7 @@ _ANSWERS = {200: ResponseSpec(PredictAnswer, description="Predictions, logged", 
     responses=_ANSWERS,
     status_code=200,
 )
-async def predict_by_deployment(request: ApiRequest, deployment_id: FromPath[uuid.UUID]) -> Response[bytes]:
+async def predict_by_deployment(request: ApiRequest, deployment_id: FromPath[uuid.UUID]) -> ASGIApp:
     """Predict one row or up to 10,000 by an active deployment. The answer leaves when its log rows are durable."""
     started = time.perf_counter()
     serving: Serving = request.app.state.serving
@@ -45,8 +48,9 @@ async def predict_by_deployment(request: ApiRequest, deployment_id: FromPath[uui
     return _json(await PredictionCall(serving, served, started).answer(request))
 
 
-@post(
+@HotHandler(
     "/api/mlops/projects/{project_id:uuid}/predict",
+    http_method="POST",
     operation_id="PredictByProject",
     operation_class=PredictOperation,
     summary="Predict by a project's production",
@@ -55,7 +59,7 @@ async def predict_by_deployment(request: ApiRequest, deployment_id: FromPath[uui
     responses=_ANSWERS,
     status_code=200,
 )
-async def predict_by_project(request: ApiRequest, project_id: FromPath[uuid.UUID]) -> Response[bytes]:
+async def predict_by_project(request: ApiRequest, project_id: FromPath[uuid.UUID]) -> ASGIApp:
     """Predict by whatever is in production, canaries included by their shares. 409 when nothing is in production."""
     started = time.perf_counter()
     principal: Principal = request.scope["user"]
@@ -85,5 +89,6 @@ async def _routed(registry: Registry, project_id: uuid.UUID, drawn: float) -> Se
     raise Conflict(f"Nothing is in production in project {project_id}: promote a deployment first")
 
 
-def _json(content: bytes) -> Response[bytes]:
-    return Response(content, media_type="application/json")
+def _json(content: bytes) -> ASGIApp:
+    """Return the response as the server sends it, past the framework's own making of responses."""
+    return ASGIResponse(body=content, media_type="application/json")

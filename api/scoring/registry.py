@@ -39,9 +39,9 @@ class Served:
     pace: Pace = field(default_factory=Pace)
 
     @property
-    def project_id(self) -> uuid.UUID:
-        """The project it belongs to."""
-        return self.facts.project_id
+    def deployment_hex(self) -> str:
+        """The deployment's id as the log writes it."""
+        return self.facts.deployment_id.hex
 
 
 class Registry:

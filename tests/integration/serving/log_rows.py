@@ -5,14 +5,14 @@ from typing import Any
 
 from sqlalchemy import text
 
-from api.inference_log.rows import EncodedRows, LoggedRequest
+from api.inference_log.rows import LoggedRequest
 from monitoring.store.database import Database
 from monitoring.store.inference_ids import Stamp, stamp
 
 
 def a_request(
     deployment_id: uuid.UUID, *, rows: int = 1, status_code: int = 200, at: Stamp | None = None, **columns: Any
-) -> EncodedRows:
+) -> LoggedRequest:
     """Return a request of `rows` equal rows."""
     columns = {"inputs": [{"x": 1.5}] * rows} | columns
     return LoggedRequest(
@@ -21,8 +21,9 @@ def a_request(
         status_code=status_code,
         latency_ms=1.25,
         row_count=rows,
+        size_bytes=100 * rows,
         **columns,
-    ).encode()
+    )
 
 
 def stored_ids(database: Database, deployment_id: uuid.UUID) -> list[str]:

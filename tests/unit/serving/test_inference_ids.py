@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitoring.store.inference_ids import MAX_BATCH_ROWS, dashed, instant_of, stamp
+from monitoring.store.inference_ids import MAX_BATCH_ROWS, instant_of, stamp
 
 instants = st.integers(min_value=0, max_value=2**47 * 1000)
 
@@ -16,7 +16,7 @@ def test_the_instant_in_an_id_is_exact_to_the_microsecond(instant_us: int, place
     if instant_us > 250_000_000_000_000_000:  # beyond what datetime holds
         instant_us %= 250_000_000_000_000_000
     made = stamp(instant_us)
-    row_id = uuid.UUID(dashed(made.row_hex(place)))
+    row_id = uuid.UUID(made.row_hex(place))
     assert row_id.version == 7
     assert row_id.variant == uuid.RFC_4122
     assert (
@@ -41,3 +41,9 @@ def test_the_rows_of_a_batch_are_in_order_and_share_a_request_id_that_is_no_row(
 
 def test_two_requests_of_one_instant_differ() -> None:
     assert stamp(1_000).row_hex(0) != stamp(1_000).row_hex(0)
+
+
+def test_all_ways_of_writing_ids_agree() -> None:
+    made = stamp()
+    assert [uuid.UUID(text).hex for text in made.row_ids(20)] == [made.row_hex(place) for place in range(20)]
+    assert [digits.decode() for digits in made.row_digits(20)] == [made.row_hex(place) for place in range(20)]

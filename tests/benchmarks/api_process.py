@@ -1,0 +1,48 @@
+"""The API as `pilothouse api` runs it, one worker, with one more route: the constant answer that predictions compare to.
+
+Run as `python -m tests.benchmarks.api_process PORT` with the usual settings in the environment.
+"""
+
+import sys
+
+import msgspec
+import uvicorn
+from litestar import Response, post
+from litestar.params import JSONBody
+
+from api import app as composition
+from api.schemas.predictions import PredictRequest
+from api.settings import Settings
+
+CONSTANT_PATH = "/benchmark/constant"
+_CONSTANT = msgspec.json.encode(
+    {"predictions": [{"prediction": "0", "probability": 0.5, "probabilities": {"0": 0.5, "1": 0.5}}], "latency_ms": 0.1}
+)
+
+
+@post(CONSTANT_PATH, status_code=200)
+async def answer_constant(data: JSONBody[PredictRequest]) -> Response[bytes]:
+    """Decode the body, and answer what was prepared."""
+    assert data.inputs
+    return Response(_CONSTANT, media_type="application/json")
+
+
+def main() -> None:
+    """Serve until told to stop."""
+    composition.ROUTES.append(answer_constant)
+    config = uvicorn.Config(
+        composition.create_app(Settings()),
+        host="127.0.0.1",
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=8,
+    )
+    uvicorn.Server(config).run()
+
+
+if __name__ == "__main__":
+    main()
