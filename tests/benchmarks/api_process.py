@@ -1,4 +1,4 @@
-"""The API as `pilothouse api` runs it, one worker, with one more route: the constant answer that predictions compare to.
+"""The API as `pilothouse api` runs it, one worker, with one more route: the constant answer to compare predictions to.
 
 Run as `python -m tests.benchmarks.api_process PORT` with the usual settings in the environment.
 """

@@ -1,6 +1,7 @@
 """Ways to break the connection between the log writer and PostgreSQL."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -111,3 +112,12 @@ async def wait_until(condition: Callable[[], bool], seconds: float = 10) -> None
     async with asyncio.timeout(seconds):
         while not condition():  # noqa: ASYNC110 - the condition is in another process
             await asyncio.sleep(0.05)
+
+
+def until_true(condition: Callable[[], bool], seconds: float = 10) -> None:
+    """Return once the condition holds. Raises TimeoutError when it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
