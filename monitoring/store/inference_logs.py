@@ -164,7 +164,8 @@ def _read_rows(
             f"SELECT {_COLUMNS} "
             "FROM unnest(CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])) AS piece(s, e) "
             "CROSS JOIN LATERAL (SELECT * FROM inference_log WHERE deployment_id = :deployment_id"
-            " AND created_at >= piece.s AND created_at < piece.e AND status_code = :status_code) AS rows_of_piece "
+            " AND created_at >= piece.s AND created_at < piece.e AND status_code = :status_code"
+            " OFFSET 0) AS rows_of_piece "  # a fence: the planner would otherwise read the whole log
             "ORDER BY created_at DESC, id DESC LIMIT :limit OFFSET :skip"
         )
         parameters = {
