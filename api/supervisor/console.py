@@ -1,6 +1,8 @@
 """What `up` says: a spinner and colour on a terminal, plain lines without control characters elsewhere."""
 
 import contextlib
+import os
+import sys
 from collections.abc import Iterable
 
 from rich.console import Console
@@ -12,11 +14,21 @@ _STYLES = {"ready": "green", "done": "green", "restarting": "yellow", "failed": 
 _NAME_WIDTH = 12
 
 
+class _LastingConsole(Console):
+    """A console that falls silent when its reader goes away, where rich would end the program."""
+
+    def on_broken_pipe(self) -> None:
+        """Send what is still said to nowhere."""
+        self.quiet = True
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+
+
 class Voice:
     """Prints progress. A closed output (a pipe that went away) is no reason to fall over."""
 
     def __init__(self, console: Console | None = None) -> None:
-        self._console = console or Console(highlight=False, soft_wrap=True)
+        self._console = console or _LastingConsole(highlight=False, soft_wrap=True)
         self._spinner: Status | None = None
 
     def say(self, text: str, *, style: str | None = None) -> None:

@@ -4,6 +4,7 @@ Only the wheel's programs are used. Its Python part keeps a list of users of the
 temporary folder, starts the server detached and stops it at exit, all of which a supervisor does better.
 """
 
+import contextlib
 import hashlib
 import os
 import re
@@ -102,12 +103,14 @@ class EmbeddedPostgres:
         (self.data / "postmaster.pid").unlink(missing_ok=True)
 
     def _make_socket_folder(self) -> None:
-        self.socket_folder.mkdir(exist_ok=True, mode=0o700)
-        if self.user and self.socket_folder.stat().st_uid == 0:
-            own(self.socket_folder, self.user)
+        """Make the socket's folder ours alone; in a shared temporary folder somebody may have been there before."""
+        owner = self.data.stat()
+        with contextlib.suppress(FileExistsError):
+            self.socket_folder.mkdir(mode=0o700)
         found = self.socket_folder.lstat()
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != self.data.stat().st_uid:
-            raise PostgresUnusable(f"{self.socket_folder} belongs to somebody else: remove it")
+        if not stat.S_ISDIR(found.st_mode) or found.st_uid not in {owner.st_uid, os.geteuid()}:
+            raise PostgresUnusable(f"{self.socket_folder} is not a folder of ours: remove it")
+        os.chown(self.socket_folder, owner.st_uid, owner.st_gid, follow_symlinks=False)
         self.socket_folder.chmod(0o700)
         for stale in self.socket_folder.glob(f"{_SOCKET_NAME}*"):
             stale.unlink()

@@ -15,7 +15,7 @@ def programs(folder: Path, user: str | None) -> Path:
     """Return the folder of `postgres` and `initdb`, runnable by `user` (None is us).
 
     A virtual environment below root's own home is out of reach for the unprivileged user; opening that home to
-    everybody would be worse than a copy (38 MB) beside the data.
+    everybody would be worse than a copy (40 MB) beside the data.
     """
     wheel = _inside_wheel()
     if user is None or _runs(wheel, user):
@@ -24,10 +24,19 @@ def programs(folder: Path, user: str | None) -> Path:
     if not copy.exists():
         fresh = folder / "programs.copying"
         shutil.rmtree(fresh, ignore_errors=True)
-        shutil.copytree(wheel.parent, fresh, symlinks=True)
+        for part in _parts_of(wheel):
+            # in the places they have in the wheel: the programs look for their libraries relative to themselves
+            shutil.copytree(part, fresh / part.relative_to(wheel.parents[2]), symlinks=True)
         own(fresh, user)
         fresh.rename(copy)
-    return copy / "bin"
+    return copy / wheel.relative_to(wheel.parents[2])
+
+
+def _parts_of(wheel: Path) -> list[Path]:
+    """Return the installation, and the libraries that auditwheel (Linux) or delocate (macOS) put beside it."""
+    package = wheel.parents[1]
+    candidates = (wheel.parent, package.with_name(f"{package.name}.libs"), package / ".dylibs")
+    return [part for part in candidates if part.is_dir()]
 
 
 def _inside_wheel() -> Path:

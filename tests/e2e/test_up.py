@@ -7,13 +7,16 @@ import signal
 import socket
 import stat
 import subprocess
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
+import psycopg
 import pytest
+from sqlalchemy import make_url
 
 from tests.e2e.installation import PARTS, REPOSITORY, Installation
 
@@ -119,18 +122,20 @@ def test_the_readmes_tour_runs_as_written(installation: Installation) -> None:
     assert '"overall_status":"insufficient_data"' in told.stdout
 
 
-@pytest.mark.parametrize("name", ["api", "worker", "postgres"])
-def test_a_part_that_dies_is_restarted_and_said(installation: Installation, name: str) -> None:
-    before = installation.parts()[name]["pid"]
-    os.kill(before, signal.SIGKILL)
+def test_parts_that_die_are_restarted_and_said(installation: Installation) -> None:
+    names = ("api", "worker", "postgres")
+    before = {name: installation.parts()[name]["pid"] for name in names}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
 
-    def is_back() -> bool:
-        part = installation.parts()[name]
-        return part["state"] == "ready" and part["pid"] not in {None, before}
+    def are_back() -> bool:
+        status = installation.status()
+        now = {part["name"]: part["pid"] for part in status["parts"]}
+        return status["ready"] and all(now[name] not in {None, before[name]} for name in names)
 
-    installation.wait(is_back, timeout_s=60)
-    assert "was killed by SIGKILL; attempt 2 in 0.5 s" in installation.said()
-    installation.wait(lambda: installation.run("status").returncode == 0, timeout_s=60)
+    installation.wait(are_back, timeout_s=90)
+    for title in ("API", "Worker", "PostgreSQL"):
+        assert re.search(rf"{title} +was killed by SIGKILL; attempt 2 in 0.5 s", installation.said())
 
 
 def test_it_starts_again_after_everything_was_killed(installation: Installation) -> None:
@@ -168,15 +173,25 @@ def test_it_stops_whole(installation: Installation) -> None:
         again.bind(("127.0.0.1", installation.port))
 
 
-def test_a_part_that_cannot_start_is_said_and_given_up(tmp_path: Path) -> None:
-    broken = Installation(tmp_path / "home", PREFECT_LOGGING_LEVEL="NO_SUCH_LEVEL")
+def test_a_part_that_cannot_start_is_said_and_given_up(tmp_path: Path, postgres_url: str) -> None:
+    """On a server of the user's own, where the databases are created too."""
+    url = make_url(postgres_url).set(database=f"own_{uuid.uuid4().hex[:8]}")
+    broken = Installation(
+        tmp_path / "home",
+        PILOTHOUSE_DATABASE_URL=url.render_as_string(hide_password=False),
+        PREFECT_LOGGING_LEVEL="NO_SUCH_LEVEL",
+    )
     broken.start()
     assert broken.up is not None
     assert broken.up.wait(150) == 1
     said = broken.said()
-    assert "given up after 3 attempts" in said
+    assert re.search("Prefect +exited with code 1; given up after 3 attempts", said)
     assert str(broken.home / "logs") in said
     assert "Traceback (most recent call last)" not in [line.strip() for line in said.splitlines()]
+    assert not (broken.home / "postgres").exists()
+    with psycopg.connect(postgres_url) as connection:
+        found = {name for (name,) in connection.execute("SELECT datname FROM pg_database")}
+    assert {url.database, f"{url.database}_prefect"} <= found
 
 
 def _listening(process: psutil.Process) -> list[Any]:
