@@ -3,6 +3,8 @@
 import json
 import math
 import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -378,3 +380,31 @@ def test_a_bad_request_to_a_project_is_charged_to_its_production(
     production = deploy(stage="production")
     assert client.post(f"/api/mlops/projects/{project_id}/predict", content=b"nonsense").status_code == 422
     assert [row["status_code"] for row in logged(database, production)] == [422]
+
+
+def test_requests_that_arrive_together_do_not_mix(
+    base_url: str, admin_key: str, database: Database, deploy: Deploy
+) -> None:
+    """Good rows, bad rows and batches in the same turn of the event loop: each gets its own answer and log rows."""
+    made, regression = deploy(), deploy("gbm_regression")
+    kinds: list[tuple[dict[str, Any], Any, int]] = [
+        (made, PROSTATE, 200),
+        (made, PROSTATE | {"AGE": "old"}, 422),
+        (made, [PROSTATE, PROSTATE | {"AGE": 40}], 200),
+        (made, [PROSTATE, {"other": 1}], 422),
+        (regression, {"AGE": 65}, 200),
+    ]
+    with client_of(base_url, admin_key) as caller:
+        alone = [ask(caller, target, inputs).json().get("predictions") for target, inputs, _ in kinds]
+
+        def send(number: int) -> None:
+            target, inputs, status = kinds[number % len(kinds)]
+            answer = ask(caller, target, inputs)
+            assert answer.status_code == status
+            assert answer.json().get("predictions") == alone[number % len(kinds)]
+
+        with ThreadPoolExecutor(20) as threads:
+            list(threads.map(send, range(200)))
+    statuses = Counter(row["status_code"] for row in logged(database, made))
+    assert statuses == {200: 41 * 3, 422: 41 * 3}
+    assert len(logged(database, regression)) == 41
