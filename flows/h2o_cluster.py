@@ -12,10 +12,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import httpx
 
 START_TIMEOUT_S = 90.0
+_PAUSES_S = (0.2, 1.0, 3.0)
 _DIE_WITH_PARENT = (
     "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"  # PR_SET_PDEATHSIG
 )
@@ -62,6 +64,26 @@ def h2o_cluster(*, memory_mb: int, threads: int) -> Iterator[Cluster]:
         finally:
             process.send_signal(signal.SIGKILL)
             process.wait()
+
+
+def repeat_cut_requests(connection: Any) -> None:  # noqa: ANN401 - h2o's H2OConnection, which is not typed
+    """Have h2o's client repeat a request whose connection the cluster cut, as its busy HTTP server does now and then.
+
+    Only the request that starts an AutoML build is not repeated: it might build twice.
+    """
+    from h2o.exceptions import H2OConnectionError  # noqa: PLC0415 - h2o is heavy
+
+    once = connection.request
+
+    def request(endpoint: str, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        for pause_s in () if "AutoMLBuilder" in endpoint else _PAUSES_S:
+            try:
+                return once(endpoint, *args, **kwargs)
+            except H2OConnectionError:
+                time.sleep(pause_s)
+        return once(endpoint, *args, **kwargs)
+
+    connection.request = request
 
 
 def _command(port: int, scratch: Path, *, memory_mb: int, threads: int) -> list[str]:

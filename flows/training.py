@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from flows.h2o_cluster import Cluster, h2o_cluster
+from flows.h2o_cluster import Cluster, h2o_cluster, repeat_cut_requests
 from flows.settings import FlowSettings
 
 CONTRIBUTION_ALGOS = {"gbm", "xgboost", "drf"}
@@ -107,7 +107,7 @@ def train_automl(cluster: Cluster, recipe: Recipe) -> list[dict[str, Any]]:
     import h2o  # noqa: PLC0415 - heavy
     from h2o.automl import H2OAutoML  # noqa: PLC0415 - heavy
 
-    h2o.connect(url=cluster.address, verbose=False)
+    repeat_cut_requests(h2o.connect(url=cluster.address, verbose=False))
     h2o.no_progress()
     types = dict.fromkeys(recipe.categorical, "enum") or None
     frame = h2o.import_file(str(recipe.reference), col_types=types)

@@ -32,6 +32,7 @@ from h2o.estimators import (
     H2OXGBoostEstimator,
 )
 
+from flows.h2o_cluster import repeat_cut_requests
 from tests.h2o_tables import SEED, Row, Table, mixed_table, packaged_table, rows_to_score, write_csv
 
 COUNTS = {"x0": "numeric", "city": "enum", "age": "numeric", "count items": "numeric"}
@@ -74,6 +75,7 @@ def cluster(folder: Path) -> Iterator[None]:
         bind_to_localhost=True,
         verbose=False,
     )
+    repeat_cut_requests(h2o.connection())
     h2o.no_progress()
     try:
         yield

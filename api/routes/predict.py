@@ -23,7 +23,6 @@ from api.scoring.routing import choose, draw
 from api.serving import Serving
 from monitoring.store.errors import Conflict
 
-_ROUTE_TRIES = 3
 _ANSWERS = {200: ResponseSpec(PredictAnswer, description="Predictions, logged", generate_examples=False)}
 
 
@@ -76,16 +75,18 @@ async def predict_by_project(request: ApiRequest, project_id: FromPath[uuid.UUID
 async def _routed(registry: Registry, project_id: uuid.UUID, drawn: float) -> Served:
     """Return the deployment that answers. Raises NotFound, or Conflict when nothing is in production.
 
-    Between reading the routes and the deployment a swap may come: then both are read again.
+    Between reading the remembered routes and the deployment a swap may come: then the database is asked for both at
+    once, so that no number of swaps makes a prediction fail.
     """
-    for _ in range(_ROUTE_TRIES):
-        chosen = choose(await registry.routes(project_id), drawn)
-        if chosen is None:
-            break
+    chosen = choose(await registry.routes(project_id), drawn)
+    served: Served | None = None
+    if chosen is not None:
         served = await registry.deployment(chosen)
-        if served.facts.is_active:
-            return served
-        registry.forget_project(project_id)
+        if not served.facts.is_active:
+            registry.forget_project(project_id)
+            served = await registry.chosen_now(project_id, lambda routes: choose(routes, drawn))
+    if served is not None:
+        return served
     raise Conflict(f"Nothing is in production in project {project_id}: promote a deployment first")
 
 

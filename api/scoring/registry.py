@@ -83,6 +83,20 @@ class Registry:
         routes = self._routes.get(project_id)
         return routes if routes is not None else await self._routes_loads.join(project_id)
 
+    async def chosen_now(self, project_id: uuid.UUID, choose: Callable[[Routes], uuid.UUID | None]) -> Served | None:
+        """Return what `choose` picks out of the routes as the database has them, read with it in one look.
+
+        It was active at that instant, whatever happened since: a request always finds somebody to answer it.
+        """
+
+        def look() -> Served | None:
+            with self._database.transaction() as session:
+                active = read_active_facts(session, project_id)
+            chosen = choose(routes_of(active))
+            return next((self._serve(facts) for facts in active if facts.deployment_id == chosen), None)
+
+        return await self._in_loader(look)
+
     def forget_deployment(self, deployment_id: uuid.UUID) -> None:
         """Read the deployment anew at its next use; its model stays loaded until then."""
         with self._lock:

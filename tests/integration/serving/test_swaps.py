@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from litestar import Litestar
 from sqlalchemy import text
 
 from api.app import create_app
+from api.scoring.routing import Routes
 from api.settings import Settings
 from monitoring.store.database import Database
 from tests.integration.api.conftest import client_of
@@ -112,6 +114,24 @@ def test_no_prediction_fails_while_production_changes_hands(
     assert [item["status"] for item in items if item["stage"] == "production"] == ["active"]
     assert all(item["status"] == "inactive" for item in items if item["stage"] == "archived")
     assert_the_audit_log_explains_each_state(database, project_id)
+
+
+def test_routes_that_are_always_outdated_fail_no_prediction(
+    app: Litestar, client: httpx.Client, project_id: str, deploy: Deploy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However fast production changes hands, the database always knows who has it."""
+    archived, present = deploy(stage="production"), deploy(stage="production")
+
+    async def outdated(_: uuid.UUID) -> Routes:
+        return Routes(uuid.UUID(archived["deployment_id"]), [])
+
+    monkeypatch.setattr(app.state.serving.registry, "routes", outdated)
+    path = f"/api/mlops/projects/{project_id}/predict"
+    for _ in range(3):
+        answer = client.post(path, json={"inputs": INPUTS})
+        assert (answer.status_code, answer.json()["deployment_id"]) == (200, present["deployment_id"])
+    act(client, present, "deactivate")
+    assert client.post(path, json={"inputs": INPUTS}).status_code == 409
 
 
 def assert_the_audit_log_explains_each_state(database: Database, project_id: str) -> None:
