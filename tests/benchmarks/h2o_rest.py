@@ -56,14 +56,19 @@ def main(asked: dict[str, Any]) -> dict[str, float]:
         one, many = upload([asked["row"]], names), upload(asked["rows"], names)
         with httpx.Client(base_url=h2o.connection().base_url, timeout=60) as client:
             return {
-                "row through its client, upload included": median_ms(
-                    lambda: model.predict(upload([asked["row"]], names)).as_data_frame(use_multi_thread=False)
-                ),
-                "row through its client": median_ms(lambda: model.predict(one)),
-                "row by bare REST": median_ms(lambda: predict_by_rest(client, model.model_id, one.frame_id)),
-                "1,000 rows through its client": median_ms(lambda: model.predict(many)),
-                "1,000 rows by bare REST": median_ms(lambda: predict_by_rest(client, model.model_id, many.frame_id)),
+                f"{label}, {way}": median_ms(call)
+                for label, rows, frame in (("row", [asked["row"]], one), ("batch", asked["rows"], many))
+                for way, call in ways(client, model, names, rows, frame).items()
             }
+
+
+def ways(client: httpx.Client, model: Any, names: list[str], rows: list[dict[str, Any]], frame: Any) -> dict[str, Any]:
+    """Return the ways of asking: from values to values, and two with the frame in the cluster already."""
+    return {
+        "values to values": lambda: model.predict(upload(rows, names)).as_data_frame(use_multi_thread=False),
+        "frame there, its client": lambda: model.predict(frame),
+        "frame there, bare REST": lambda: predict_by_rest(client, model.model_id, frame.frame_id),
+    }
 
 
 if __name__ == "__main__":
