@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from api.settings import Settings
+
 ROOT = Path(__file__).resolve().parents[3]
 PACKAGES = ("api", "flows", "monitoring", "notifications")
 MAX_FILE_LINES = 300
@@ -84,3 +86,12 @@ def test_ci_calls_the_readmes_test_line() -> None:
     """CI runs exactly what the README tells a newcomer to run."""
     script = (ROOT / ".ci/run").read_text().splitlines()[-1]
     assert script in (ROOT / "README.md").read_text().splitlines()
+
+
+def test_the_readme_lists_every_setting_with_its_default() -> None:
+    """A row of the settings table for each field, and no row for what is none."""
+    rows = dict(re.findall(r"^\| `(PILOTHOUSE_\w+)` \| (.*?) \|", (ROOT / "README.md").read_text(), re.MULTILINE))
+    fields = {f"PILOTHOUSE_{name.upper()}": field for name, field in Settings.model_fields.items()}
+    assert rows.keys() == fields.keys()
+    plain = {name: field.default for name, field in fields.items() if isinstance(field.default, int | float | str)}
+    assert {name: rows[name] for name in plain} == {name: f"`{default}`" for name, default in plain.items()}
