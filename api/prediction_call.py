@@ -5,11 +5,11 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from api.errors import FieldError, Invalid, Unavailable, UnsupportedMediaType, status_of
+from api.errors import FieldError, Invalid, Unavailable, status_of
 from api.gathering import TURN_S
 from api.predict_body import PredictBody, read_body, read_large_body
 from api.predicting import Asked, Predicted, Refusal, predict, refused_rows
-from api.request import ApiRequest
+from api.request import ApiRequest, require_json
 from api.schemas.predictions import InputRow, PredictOptions
 from api.scoring.errors import ContributionsUnavailable, InvalidRows
 from api.scoring.mojo import MojoScorer
@@ -118,13 +118,6 @@ class PredictionCall:
         if body.privacy_asked or not body.options.store_payload:
             return [None] * len(body.rows)
         return body.rows
-
-
-def require_json(content_type: str) -> None:
-    """Raise UnsupportedMediaType unless the body is declared as JSON, or not at all."""
-    media_type = content_type.partition(";")[0].strip().lower()
-    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
-        raise UnsupportedMediaType(f"Send the body as application/json, not {media_type}")
 
 
 def usable_scorer(served: Served) -> MojoScorer:

@@ -37,6 +37,11 @@ class ApiRequest(Request[Any, Any, Any]):
 
     def require_json(self) -> None:
         """Raise UnsupportedMediaType when the body is declared as something else than JSON."""
-        declared = self.content_type[0]
-        if declared and declared != "application/json" and not declared.endswith("+json"):
-            raise UnsupportedMediaType(f"Send the body as application/json, not {declared}")
+        require_json(self.headers.get("content-type", ""))
+
+
+def require_json(content_type: str) -> None:
+    """Raise UnsupportedMediaType unless the Content-Type header names JSON, or nothing."""
+    media_type = content_type.partition(";")[0].strip().lower()
+    if media_type and media_type != "application/json" and not media_type.endswith("+json"):
+        raise UnsupportedMediaType(f"Send the body as application/json, not {media_type}")
