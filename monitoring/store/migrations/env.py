@@ -3,7 +3,8 @@
 from alembic import context
 from sqlmodel import SQLModel
 
-import monitoring.store.tables  # noqa: F401 - fills the metadata
+import monitoring.store.alert_tables
+import monitoring.store.tables  # noqa: F401
 
 context.configure(
     connection=context.config.attributes["connection"],
