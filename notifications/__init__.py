@@ -1,1 +1,1 @@
-"""The post office: takes a notice and a channel and says what became of it. Empty until alerts land."""
+"""The post office: takes a notice and a channel and says what became of it. The only importer of Apprise."""
