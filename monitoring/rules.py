@@ -1,8 +1,9 @@
 """Alert rules: what is asked of a metric, and what one reading of it answers."""
 
+import math
 import uuid
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 Metric = Literal[
     "drift_psi", "accuracy_degradation", "error_rate", "latency_p99", "model_staleness", "prediction_anomaly"
@@ -55,3 +56,67 @@ class Verdict:
     value: float | None
     samples: int | None
     detail: str
+
+
+SEVERITIES: Final[tuple[Severity, ...]] = ("info", "warning", "critical")
+"""From the mildest to the gravest."""
+
+SYMBOLS: Final[dict[Operator, str]] = {"gt": ">", "lt": "<", "gte": ">=", "lte": "<=", "eq": "=", "neq": "!="}
+
+UNITS: Final[dict[Metric, str]] = {
+    "drift_psi": "",
+    "accuracy_degradation": "",
+    "error_rate": "%",
+    "latency_p99": "ms",
+    "model_staleness": "days",
+    "prediction_anomaly": "",
+}
+"""What a metric's value is counted in; empty: a bare number."""
+
+
+def compare(value: float, operator: Operator, threshold: float) -> bool:
+    """Say whether the value stands to the threshold as the operator asks.
+
+    Values that differ only by rounding (1e-9 of the larger, or 1e-12) are equal, for every operator: exactly one of
+    lt, eq and gt holds, gte is gt or eq, lte is lt or eq, neq is not eq.
+    """
+    equal = math.isclose(value, threshold, rel_tol=1e-9, abs_tol=1e-12)
+    match operator:
+        case "eq":
+            return equal
+        case "neq":
+            return not equal
+        case "gte":
+            return equal or value > threshold
+        case "lte":
+            return equal or value < threshold
+        case "gt":
+            return not equal and value > threshold
+        case "lt":
+            return not equal and value < threshold
+
+
+def judge(rule: Rule, reading: Reading) -> Verdict:
+    """Say what a reading means for the rule: nothing to measure, too few samples, a breach of the condition, or clear.
+
+    A metric without samples (model_staleness) is not held to `min_samples`; a value that is not a number is no data.
+    """
+    value, samples = reading.value, reading.samples
+    if samples == 0 or (value is None and samples is None):
+        return Verdict("no_data", None, samples, reading.detail or "Nothing to measure")
+    if samples is not None and samples < rule.min_samples:
+        return Verdict("too_few_samples", value, samples, f"{samples:,} of the {rule.min_samples:,} samples it takes")
+    if value is None or math.isnan(value):
+        return Verdict("no_data", None, samples, reading.detail or "No value could be measured")
+    if compare(value, rule.operator, rule.threshold):
+        return Verdict("breach", value, samples, _comparison(rule, value))
+    return Verdict("clear", value, samples, _comparison(rule, value, "is not "))
+
+
+def _comparison(rule: Rule, value: float, negation: str = "") -> str:
+    """Write value and threshold in six digits, or in full where six would not tell them apart."""
+    shown, limit = f"{value:.6g}", f"{rule.threshold:.6g}"
+    if shown == limit:
+        shown, limit = f"{value!r}", f"{rule.threshold!r}"
+    unit = UNITS[rule.metric]
+    return f"{shown} {negation}{SYMBOLS[rule.operator]} {limit}" + (f" {unit}" if unit else "")
