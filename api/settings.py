@@ -3,10 +3,11 @@
 from pydantic import Field, SecretStr, computed_field
 
 from monitoring.store.location import StoreSettings
+from notifications.settings import NoticeSettings
 
 
-class Settings(StoreSettings):
-    """Where the API listens, which Prefect it talks to, and its bounds. Plain values; building the world is `app`'s."""
+class Settings(StoreSettings, NoticeSettings):
+    """Where the API listens, which Prefect it talks to, how notices leave, and its bounds. Building is `app`'s."""
 
     host: str = "127.0.0.1"
     port: int = Field(default=8888, ge=1, le=65535)
@@ -26,3 +27,8 @@ class Settings(StoreSettings):
     def prefect_address(self) -> str:
         """The address of Prefect's UI; its API is below `/api`."""
         return f"http://{self.prefect_host}:{self.prefect_port}"
+
+    @property
+    def public_address(self) -> str:
+        """What links to this API start with."""
+        return self.public_url or f"http://{self.host}:{self.port}"

@@ -7,10 +7,11 @@ from sqlmodel import Session
 
 from monitoring.store.database import Database
 from monitoring.store.location import StoreSettings
+from notifications.settings import NoticeSettings
 
 
-class FlowSettings(StoreSettings):
-    """The store's settings, and where the API listens, for links."""
+class FlowSettings(StoreSettings, NoticeSettings):
+    """The store's and the post office's settings, and where the API listens, for links."""
 
     host: str = "127.0.0.1"
     port: int = 8888
@@ -18,7 +19,7 @@ class FlowSettings(StoreSettings):
     @property
     def api_address(self) -> str:
         """The address links to the API start with."""
-        return f"http://{self.host}:{self.port}"
+        return self.public_url or f"http://{self.host}:{self.port}"
 
 
 @contextmanager

@@ -20,14 +20,14 @@ class NoticeSettings(BaseSettings):
     smtp_username: str | None = None
     smtp_password: SecretStr | None = None
     smtp_from: str | None = Field(default=None, description="the sender; else the user name, where it is an address")
-    allowed_addresses: str = Field(default="", description="comma list of hosts and networks that may be private")
+    allowed_addresses: str | None = Field(default=None, description="comma list: hosts, networks that may be private")
     notice_timeout_s: float = Field(default=10, gt=0, le=60, description="how long one send may take, all in all")
     public_url: str | None = Field(default=None, description="what links in notices start with")
 
     @field_validator("allowed_addresses")
     @classmethod
-    def _allow_list_reads(cls, value: str) -> str:
-        AllowList.parse(value)
+    def _allow_list_reads(cls, value: str | None) -> str | None:
+        AllowList.parse(value or "")
         return value
 
     @field_validator("smtp_from")

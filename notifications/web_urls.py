@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from notifications.allow_list import Address
 
+_PLACE = re.compile(r"(?:\[(?P<ipv6>[0-9a-f:.]+)\]|(?P<name>[^\[\]:@]+))(?::(?P<port>[0-9]{1,5}))?")
 _NAME = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?)*\.?")
 _ENDS_IN_A_NUMBER = re.compile(r"(?:^|\.)(?:[0-9]+|0x[0-9a-f]*)\.?$")
 _DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -40,7 +41,6 @@ def parse_url(text: str) -> WebUrl:
         raise UrlRefused("a URL is printable ASCII without spaces and backslashes, of at most 2000 characters")
     try:
         parts = urlsplit(text)
-        port = parts.port
     except ValueError as error:
         raise UrlRefused("the URL cannot be read") from error
     scheme = parts.scheme.lower()
@@ -48,21 +48,20 @@ def parse_url(text: str) -> WebUrl:
         raise UrlRefused("the URL must start with http:// or https://")
     if "@" in parts.netloc:
         raise UrlRefused("the URL must hold no user name or password: send credentials in a header")
-    if port == 0:
-        raise UrlRefused("the URL's port must be 1 to 65535")
-    host, literal = _host(parts.hostname or "", bracketed="[" in parts.netloc)
+    place = _PLACE.fullmatch(parts.netloc.lower())
+    if place is None or not 0 < int(place["port"] or _DEFAULT_PORTS[scheme]) <= 65535:
+        raise UrlRefused("the URL must hold a host, and a port of 1 to 65535 if any")
+    host, literal = _host(place["name"], place["ipv6"])
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return WebUrl(scheme, host, port or _DEFAULT_PORTS[scheme], target, literal)
+    return WebUrl(scheme, host, int(place["port"] or _DEFAULT_PORTS[scheme]), target, literal)
 
 
-def _host(host: str, *, bracketed: bool) -> tuple[str, Address | None]:
-    if bracketed:
+def _host(host: str | None, ipv6: str | None) -> tuple[str, Address | None]:
+    if host is None:
         try:
-            address = ipaddress.IPv6Address(host)
+            address = ipaddress.IPv6Address(ipv6 or "")
         except ValueError as error:
             raise UrlRefused("the URL's host is no IPv6 address") from error
-        if address.scope_id is not None:
-            raise UrlRefused("the URL's address must hold no zone")
         return str(address), address
     if _ENDS_IN_A_NUMBER.search(host):
         # 0177.1, 2130706433, 0x7f000001: resolvers read them as addresses, each in its own way.
