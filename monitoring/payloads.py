@@ -17,12 +17,13 @@ class LogBatch:
     """Rows of the log that have inputs, and how many came without.
 
     `inputs`: a Float64 or String column per feature. `answers`: `prediction` (String), `score` (Float64), and `draw`
-    (Int64), a fixed random number of the row by which samples are drawn.
+    (Int64), a fixed random number of the row by which samples are drawn. `bare_answers`: the same of the rows without.
     """
 
     inputs: pl.DataFrame
     answers: pl.DataFrame
     skipped: int = 0
+    bare_answers: pl.DataFrame | None = None
 
 
 def decode_inputs(texts: pl.Series, features: Sequence[FeatureSpec]) -> pl.DataFrame:

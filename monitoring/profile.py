@@ -88,6 +88,14 @@ class Profile:
     labels: Binned | None
     baseline: Baseline | None
 
+    @property
+    def answers(self) -> Binned:
+        """The model's answers: its labels in classification, else its binned scores. ValueError when it has neither."""
+        binned = self.score if self.labels is None else self.labels
+        if binned is None:
+            raise ValueError("A profile must bin scores or labels")
+        return binned
+
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data; every float survives the round trip through JSON text."""
         return {
