@@ -5,15 +5,17 @@ from typing import Any
 
 from sqlmodel import Session, SQLModel, col, func, select
 
+from monitoring.store.alert_tables import Alert, AlertRule, Channel, Delivery, Silence
 from monitoring.store.tables import ApiKey, AuditEvent, Deployment, Model, Project
 
-Subject = Project | ApiKey | Model | Deployment
-_NEVER_RECORDED = {"secret_sha256"}
+Subject = Project | ApiKey | Model | Deployment | Channel | AlertRule | Alert | Silence | Delivery
+_NEVER_RECORDED = {"api_key": {"secret_sha256"}, "channel": {"config"}}
 
 
 def snapshot(row: SQLModel, *columns: str) -> dict[str, Any]:
     """Return a row's columns (all of them, unless named) as JSON values, secrets left out."""
-    return row.model_dump(mode="json", include=set(columns) or None, exclude=_NEVER_RECORDED)
+    secrets = _NEVER_RECORDED.get(str(row.__tablename__))
+    return row.model_dump(mode="json", include=set(columns) or None, exclude=secrets)
 
 
 def record(

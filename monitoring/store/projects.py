@@ -45,6 +45,17 @@ def lock_project(session: Session, project_id: uuid.UUID) -> Project:
     return project
 
 
+def hold_project(session: Session, project_id: uuid.UUID) -> None:
+    """See to it that nothing removes a project until the transaction ends. Raises NotFound.
+
+    What joins a project takes this before any lock on things inside it, as their removal does: so neither waits for
+    the other.
+    """
+    held = select(Project.id).where(Project.id == project_id).with_for_update(read=True, key_share=True)
+    if session.exec(held).first() is None:
+        raise NotFound("project", project_id)
+
+
 def list_projects(
     session: Session, *, only: uuid.UUID | None, search: str | None, limit: int, offset: int
 ) -> tuple[list[Project], int]:
