@@ -210,7 +210,15 @@ class Delivery(SQLModel, table=True):
 
     __tablename__ = "delivery"
     __table_args__ = (
-        Index("delivery_due", "next_attempt_at", postgresql_where=text("state = 'pending'")),
+        Index("delivery_due", "channel_id", "next_attempt_at", "id", postgresql_where=text("state = 'pending'")),
+        Index(
+            "delivery_order",
+            "alert_id",
+            "channel_id",
+            "target",
+            "id",
+            postgresql_where=text("state IN ('pending', 'sending')"),
+        ),
         Index("delivery_sending", "claimed_until", postgresql_where=text("state = 'sending'")),
         Index("delivery_by_alert", "alert_id", "channel_id", "id"),
         Index("delivery_by_notice", "notice_id"),

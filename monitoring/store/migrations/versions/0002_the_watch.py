@@ -201,7 +201,18 @@ def upgrade() -> None:
     op.create_index("delivery_by_alert", "delivery", ["alert_id", "channel_id", "id"], unique=False)
     op.create_index("delivery_by_notice", "delivery", ["notice_id"], unique=False)
     op.create_index(
-        "delivery_due", "delivery", ["next_attempt_at"], unique=False, postgresql_where=sa.text("state = 'pending'")
+        "delivery_due",
+        "delivery",
+        ["channel_id", "next_attempt_at", "id"],
+        unique=False,
+        postgresql_where=sa.text("state = 'pending'"),
+    )
+    op.create_index(
+        "delivery_order",
+        "delivery",
+        ["alert_id", "channel_id", "target", "id"],
+        unique=False,
+        postgresql_where=sa.text("state IN ('pending', 'sending')"),
     )
     op.create_index(
         "delivery_sending", "delivery", ["claimed_until"], unique=False, postgresql_where=sa.text("state = 'sending'")
