@@ -31,8 +31,13 @@ class WebUrl:
     @property
     def origin(self) -> str:
         """Scheme, host and port, the port only where it is not the scheme's own."""
+        return f"{self.scheme}://{self.authority}"
+
+    @property
+    def authority(self) -> str:
+        """What the Host header says."""
         host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{self.scheme}://{host}" + ("" if self.port == _DEFAULT_PORTS[self.scheme] else f":{self.port}")
+        return host if self.port == _DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
 
 def parse_url(text: str) -> WebUrl:
