@@ -19,6 +19,24 @@ from api.importing import ImportGate
 from api.openapi import complete_openapi, openapi_config
 from api.prefect_api import PrefectApi
 from api.request import ApiRequest
+from api.routes.alert_rules import (
+    create_alert_rule,
+    delete_alert_rule,
+    get_alert_rule,
+    list_alert_rules,
+    replace_alert_rule,
+    update_alert_rule,
+)
+from api.routes.alerts import acknowledge, get_alert, list_alerts, list_history, resolve
+from api.routes.channels import (
+    create_channel,
+    delete_channel,
+    get_channel,
+    list_channels,
+    replace_channel,
+    update_channel,
+)
+from api.routes.deliveries import list_deliveries, retry_delivery
 from api.routes.deployments import (
     create_deployment,
     deactivate_deployment,
@@ -45,6 +63,7 @@ from api.routes.projects import (
     list_projects,
     update_project,
 )
+from api.routes.silences import create_silence, delete_silence, get_silence, list_silences, replace_silence
 from api.schemas.common import provide_paging
 from api.scoring import jvm
 from api.scoring.recent import RecentScorers
@@ -63,6 +82,10 @@ ROUTES = [
     *(promote_deployment, roll_back_deployment, deactivate_deployment),
     *(predict_by_deployment, predict_by_project, list_inference_logs),
     *(run_drift, get_drift, get_drift_report, get_job, cancel_job),
+    *(create_channel, list_channels, get_channel, replace_channel, update_channel, delete_channel),
+    *(create_alert_rule, list_alert_rules, get_alert_rule, replace_alert_rule, update_alert_rule, delete_alert_rule),
+    *(list_history, list_alerts, get_alert, acknowledge, resolve, list_deliveries, retry_delivery),
+    *(create_silence, list_silences, get_silence, replace_silence, delete_silence),
 ]
 UPLOADS = [import_model]
 

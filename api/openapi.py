@@ -35,6 +35,11 @@ _TAGS = {
     "predictions": "Answers of deployed models, logged",
     "drift": "How far live data has moved from the reference",
     "jobs": "Background work",
+    "channels": "Where notices go: e-mail, Slack, webhooks",
+    "alert rules": "When to alert whom, and why or why not",
+    "alerts": "What fired, and what became of it",
+    "silences": "When not to tell",
+    "deliveries": "What became of each notice, attempt by attempt",
 }
 _METHODS = ("get", "put", "post", "delete", "patch")
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from sqlalchemy import delete
 from sqlmodel import Session, col, func, or_, select
 
+from monitoring.store.alert_steps import lock_alerts
 from monitoring.store.artifacts import delete_unused_artifact
 from monitoring.store.errors import Conflict, NotFound
 from monitoring.store.tables import ApiKey, Deployment, InferenceCount, InferenceLog, Model, Project
@@ -93,11 +94,13 @@ def update_project(session: Session, project: Project, *, name: str, description
 
 
 def delete_project(session: Session, project_id: uuid.UUID, *, force: bool) -> RemovedProject:
-    """Remove a project with its models, deployments, inference logs, jobs and keys.
+    """Remove a project with its models, deployments, inference logs, jobs, keys, alert rules and alerts.
 
     Raises NotFound, or Conflict while a production deployment is active, unless `force`. The counts go last: the log
-    writer waits for their rows, and should wait briefly.
+    writer waits for their rows, and should wait briefly. No evaluation of alerts runs meanwhile: each would wait for
+    the other's rows.
     """
+    lock_alerts(session)
     project = lock_project(session, project_id)
     serving = select(Deployment.name).where(
         Deployment.project_id == project_id, Deployment.stage == "production", Deployment.status == "active"
