@@ -8,6 +8,8 @@ _COMMANDS = {
     "up": ("api.cli.up:up_command", "Start everything and keep it running until Ctrl-C."),
     "status": ("api.cli.status:status_command", "Show each part's state."),
     "demo": ("api.cli.demo.command:demo_command", "Train, deploy, predict and watch drift on real data."),
+    "rules": ("api.cli.rules.command:rules_group", "Apply, list and export alert rules and channels as a file."),
+    "channels": ("api.cli.channels:channels_group", "List and test the channels that notices go to."),
     "key": ("api.cli.keys:key_group", "Manage API keys on this machine."),
     "api": ("api.cli.serve:api_command", "Serve the API alone."),
     "migrate": ("api.cli.migration:migrate_command", "Bring the database to this version's schema."),

@@ -9,10 +9,9 @@ from typing import Any
 import click
 import httpx
 import psutil
-from rich.console import Console
-from rich.table import Table
 
 from api.cli.errors import expected, read_settings
+from api.cli.tables import print_table
 from api.settings import Settings
 from api.supervisor.home import Home
 from api.supervisor.probes import answers
@@ -20,7 +19,6 @@ from api.supervisor.state import read_state
 
 _PROBES = {"api": "/health/live", "prefect": "/api/health"}
 _TIMEOUT_S = 3.0
-_PIPED_WIDTH = 240  # a pipe has no width to fit in: cut nothing
 
 
 @dataclass(frozen=True)
@@ -80,12 +78,9 @@ def _answers(part: dict[str, Any], settings: Settings) -> bool:
 
 
 def _print(parts: list[PartStatus], state: dict[str, Any]) -> None:
-    table = Table("Part", "State", "Pid", "Since", "Restarts", "Address", box=None, pad_edge=False)
-    for part in parts:
-        pid = str(part.pid or "")
-        table.add_row(part.name, part.state, pid, part.since, str(part.restarts or ""), part.address or "")
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
-        console.width = _PIPED_WIDTH
-    console.print(table)
-    console.print(f"Supervisor pid {state['supervisor']['pid']}, database {state['database']}", markup=False)
+    rows = [
+        (part.name, part.state, str(part.pid or ""), part.since, str(part.restarts or ""), part.address or "")
+        for part in parts
+    ]
+    print_table(("Part", "State", "Pid", "Since", "Restarts", "Address"), rows)
+    click.echo(f"Supervisor pid {state['supervisor']['pid']}, database {state['database']}")
