@@ -46,6 +46,7 @@ from api.routes.deployments import (
     roll_back_deployment,
 )
 from api.routes.drift import get_drift, get_drift_report, run_drift
+from api.routes.feedback import get_performance, send_feedback
 from api.routes.health import get_liveness, get_readiness
 from api.routes.inference_logs import list_inference_logs
 from api.routes.jobs import cancel_job, get_job
@@ -63,6 +64,7 @@ from api.routes.projects import (
     list_projects,
     update_project,
 )
+from api.routes.readings import get_deployment_metrics
 from api.routes.silences import create_silence, delete_silence, get_silence, list_silences, replace_silence
 from api.schemas.common import provide_paging
 from api.scoring import jvm
@@ -82,6 +84,7 @@ ROUTES = [
     *(promote_deployment, roll_back_deployment, deactivate_deployment),
     *(predict_by_deployment, predict_by_project, list_inference_logs),
     *(run_drift, get_drift, get_drift_report, get_job, cancel_job),
+    *(send_feedback, get_performance, get_deployment_metrics),
     *(create_channel, list_channels, get_channel, replace_channel, update_channel, delete_channel),
     *(create_alert_rule, list_alert_rules, get_alert_rule, replace_alert_rule, update_alert_rule, delete_alert_rule),
     *(list_history, list_alerts, get_alert, acknowledge, resolve, list_deliveries, retry_delivery),

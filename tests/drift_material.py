@@ -47,10 +47,19 @@ def twenty_columns(rows: int, seed: int, shift: float = 0.0) -> pl.DataFrame:
 
 
 def add_deployment(
-    database: Database, reference: pl.DataFrame, features: Sequence[PlainFeature], predictions: Predictions
+    database: Database,
+    reference: pl.DataFrame,
+    features: Sequence[PlainFeature],
+    predictions: Predictions,
+    *,
+    target: str | None = None,
+    trained_at: datetime | None = None,
 ) -> uuid.UUID:
-    """Store a model with the reference's profile and a production deployment of it; return the deployment's id."""
-    profile = build_profile(reference, features, predictions)
+    """Store a model with the reference's profile and a production deployment of it; return the deployment's id.
+
+    With the reference's `target` column the profile has a baseline.
+    """
+    profile = build_profile(reference, features, predictions, target=target)
     sample = reference_sample(reference, features, predictions)
     with database.transaction() as session:
         project = Project(name="drift")
@@ -64,7 +73,9 @@ def add_deployment(
             category=predictions.category,
             features=[{"name": f.name, "type": f.type, "domain_size": len(f.domain or ())} for f in features],
             mojo_sha256=artifact.sha256,
+            target=target,
             reference_rows=reference.height,
+            trained_at=trained_at,
         )
         session.add(model)
         session.flush()

@@ -42,6 +42,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "PredictByProject": {"json": {"inputs": {}}},
     "RunDrift": {"json": {}},
     "CancelJob": {},
+    "SendFeedback": {"json": {"items": [{"inference_id": str(uuid.uuid4()), "actual": "yes"}]}},
 }
 
 
