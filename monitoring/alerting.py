@@ -22,6 +22,7 @@ Reason = Literal[
     "resolved",
     "resolved_by_hand",
     "promoted_away",
+    "deployment_inactive",
     "rule_deleted",
     "rule_disabled",
     "rule_changed",
@@ -36,6 +37,8 @@ Reason = Literal[
 
 CLOCK_TOLERANCE: Final = timedelta(hours=24)
 """A time further ahead than this was taken from a wrong clock."""
+
+_MINUTE: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,12 +112,12 @@ def evaluate(rule: Rule, state: WatchState, verdict: Verdict, circumstances: Cir
     """
     state, circumstances = _settle_clock(state, circumstances)
     if verdict.outcome == "clear":
-        return _clear(rule, state, verdict, circumstances)
+        return _clear(rule, state, circumstances, verdict.detail)
     if state.is_open:
-        return _stay_open(rule, state, verdict, circumstances)
+        return _stay_open(rule, state, circumstances, verdict)
     if gap := _gap(rule, verdict):
         return Step(state=_ended(state), notice=None, reason=gap, detail=verdict.detail)
-    return _rise(rule, state, verdict, circumstances)
+    return _rise(rule, state, circumstances, verdict)
 
 
 def acknowledge(state: WatchState, *, now: datetime, by: str) -> Step:
@@ -174,35 +177,41 @@ def _cause(verdict: Verdict) -> Cause:
     return "no_data" if verdict.outcome == "no_data" else "breach"
 
 
-def _clear(rule: Rule, state: WatchState, verdict: Verdict, circumstances: Circumstances) -> Step:
+def _clear(rule: Rule, state: WatchState, circumstances: Circumstances, detail: str) -> Step:
     if state.is_open:
-        return _end(rule, state, circumstances, "resolved", verdict.detail)
+        return _end(rule, state, circumstances, "resolved", detail)
     reason: Reason = "recovered" if state.phase == "pending" else "below_threshold"
-    return Step(state=_ended(state), notice=None, reason=reason, detail=verdict.detail)
+    return Step(state=_ended(state), notice=None, reason=reason, detail=detail)
 
 
-def _rise(rule: Rule, state: WatchState, verdict: Verdict, circumstances: Circumstances) -> Step:
+def _rise(rule: Rule, state: WatchState, circumstances: Circumstances, verdict: Verdict) -> Step:
     """Wait until the breach has lasted `for_minutes` unbroken, then fire."""
     now = circumstances.now
     since = state.pending_since or now
     state = replace(state, phase="pending", cause=_cause(verdict), pending_since=since)
-    if now - since < timedelta(minutes=rule.for_minutes):
-        detail = f"{verdict.detail} for {_minutes(now - since)} of {rule.for_minutes} minutes"
+    detail = verdict.detail
+    if rule.for_minutes:
+        detail = f"{detail} for {(now - since) // _MINUTE} of {rule.for_minutes} minutes"
+    if now - since < rule.for_minutes * _MINUTE:
         return Step(state=state, notice=None, reason="pending", detail=detail)
-    state = replace(state, phase="firing", firing_since=now, severity=rule.severity)
-    return _tell(rule, state, verdict, circumstances, happened="fired")
+    fired = replace(state, phase="firing", firing_since=now, severity=rule.severity)
+    return _tell(rule, fired, circumstances, None, "fired", detail)
 
 
-def _stay_open(rule: Rule, state: WatchState, verdict: Verdict, circumstances: Circumstances) -> Step:
+def _stay_open(rule: Rule, state: WatchState, circumstances: Circumstances, verdict: Verdict) -> Step:
     """Keep the alert open, escalate it once when its time has come, and tell what there is to tell."""
-    escalates = _escalates(rule, state, circumstances.now)
+    now, gap = circumstances.now, _gap(rule, verdict)
+    escalates = _escalates(rule, state, now)
     state = replace(
         state,
-        cause=state.cause if _gap(rule, verdict) else _cause(verdict),
-        severity=severity_at(rule, state, circumstances.now),
+        cause=state.cause if gap else _cause(verdict),
+        severity=severity_at(rule, state, now),
         escalated=state.escalated or escalates,
     )
-    return _tell(rule, state, verdict, circumstances, happened="escalated" if escalates else None)
+    detail = f"{verdict.detail}; firing since {_written(state.firing_since or now)}"
+    if escalates:
+        return _tell(rule, state, circumstances, gap, "escalated", f"{detail}, escalated to {state.severity}")
+    return _tell(rule, state, circumstances, gap, None, detail)
 
 
 def _escalates(rule: Rule, state: WatchState, now: datetime) -> bool:
@@ -210,21 +219,20 @@ def _escalates(rule: Rule, state: WatchState, now: datetime) -> bool:
         return False
     if not rule.escalation_minutes or not rule.escalation_severity:
         return False
-    return now - state.firing_since >= timedelta(minutes=rule.escalation_minutes)
+    return now - state.firing_since >= rule.escalation_minutes * _MINUTE
 
 
 def _tell(
-    rule: Rule, state: WatchState, verdict: Verdict, circumstances: Circumstances, happened: Reason | None
+    rule: Rule, state: WatchState, circumstances: Circumstances, gap: Gap | None, happened: Reason | None, detail: str
 ) -> Step:
     """Make the notice that an open alert owes, unless something holds it back; say which."""
-    gap = _gap(rule, verdict)
     if held := _held_back(rule, state, circumstances, gap):
-        reason, text = held
-        return Step(state=state, notice=None, reason=happened or gap or reason, detail=f"{verdict.detail}; {text}")
+        return Step(state=state, notice=None, reason=happened or gap or held[0], detail=f"{detail}; {held[1]}")
     notice = _owed(state)
     told = replace(state, told=True, escalation_told=state.escalated, last_notice_at=circumstances.now)
-    reason, text = ("repeated", "told again") if notice == "repeat" else ("told", "told")
-    return Step(state=told, notice=notice, reason=happened or reason, detail=f"{verdict.detail}; {text}")
+    reason: Reason = "repeated" if notice == "repeat" else "told"
+    text = "told" if happened else "told again" if notice == "repeat" else "told now"
+    return Step(state=told, notice=notice, reason=happened or reason, detail=f"{detail}; {text}")
 
 
 def _owed(state: WatchState) -> NoticeKind:
@@ -258,7 +266,7 @@ def _repeat_waits(circumstances: Circumstances, gap: Gap | None) -> tuple[Reason
 
 def _cooldown_end(rule: Rule, state: WatchState, circumstances: Circumstances) -> datetime | None:
     times = [each for each in (state.last_notice_at, circumstances.last_sent_at) if each]
-    return max(times) + timedelta(minutes=rule.cooldown_minutes) if times else None
+    return max(times) + rule.cooldown_minutes * _MINUTE if times else None
 
 
 def _end(rule: Rule, state: WatchState, circumstances: Circumstances, reason: Reason, detail: str) -> Step:
@@ -284,7 +292,3 @@ def _silenced(muting: Muting) -> str:
 
 def _written(time: datetime) -> str:
     return f"{time.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
-
-
-def _minutes(length: timedelta) -> int:
-    return int(length.total_seconds() // 60)
