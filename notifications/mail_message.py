@@ -20,8 +20,8 @@ def compose(
     name, address = sender
     domain = address.rpartition("@")[2]
     message = EmailMessage(policy=_POLICY)
-    message["Subject"] = wording.subject(notice)
-    message["From"] = Address(wording.one_line(name, 100), addr_spec=address)
+    message["Subject"] = _header(wording.subject(notice))
+    message["From"] = Address(_header(wording.one_line(name, 100)), addr_spec=address)
     message["To"] = Address(addr_spec=recipient)
     message["Date"] = now
     message["Message-ID"] = f"<{delivery_id}@{domain}>"
@@ -31,6 +31,11 @@ def compose(
     message.set_content(plain_text(notice))
     message.add_alternative(html_text(notice), subtype="html")
     return message
+
+
+def _header(line: str) -> str:
+    # The email package decodes `=?utf-8?q?=0D=0ABcc:...?=` in what it is given, line break included.
+    return line.replace("=?", "= ?")
 
 
 def plain_text(notice: Notice) -> str:
