@@ -1,11 +1,12 @@
-"""The clock of the watch: the database's, so that every process goes by the same."""
+"""The clock of the watch: the database's, one for every process that evaluates and delivers."""
 
 from datetime import datetime
 
-from sqlmodel import Session, func, select
+from sqlalchemy import text
+from sqlmodel import Session
 
 
-def read_now(session: Session) -> datetime:
-    """Return the database's time now (not the transaction's start), aware and in UTC."""
-    now: datetime = session.exec(select(func.clock_timestamp())).one()
-    return now
+def database_time(session: Session) -> datetime:
+    """Return the database's time now, also late in a long transaction."""
+    found: datetime = session.execute(text("SELECT clock_timestamp()")).scalar_one()
+    return found

@@ -3,11 +3,12 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, cast
 
 from sqlalchemy import ColumnElement, and_, or_
 from sqlalchemy.orm import aliased
-from sqlmodel import Session, col, select
+from sqlmodel import Session, col, func, select
 
 from monitoring.alerting import Reason, WatchState
 from monitoring.rules import Rule
@@ -95,6 +96,11 @@ def list_strays(session: Session) -> list[Stray]:
         if why is not None:
             strays.append(Stray(watch, *why))
     return strays
+
+
+def last_evaluation(session: Session) -> datetime | None:
+    """Return when a watch was last evaluated."""
+    return session.exec(select(func.max(AlertState.evaluated_at))).one()
 
 
 def watched_by(rule: Rule) -> str:

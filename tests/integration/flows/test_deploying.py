@@ -7,6 +7,8 @@ def test_every_flow_is_deployed_to_the_pool_without_anything_to_fetch(flow_deplo
     entrypoints = {
         "drift/drift": "flows.drift.check_drift",
         "drift-sweep/drift-sweep": "flows.sweep.sweep_drift",
+        "watch/watch": "flows.watch.watch",
+        "deliver/deliver": "flows.delivering.deliver",
         "train/train": "flows.training.train",
     }
     for name, entrypoint in entrypoints.items():
@@ -23,6 +25,14 @@ def test_the_sweep_runs_every_quarter_of_an_hour_and_never_twice_at_once(flow_de
     assert schedules == [("*/15 * * * *", True)]
     assert sweep["global_concurrency_limit"]["limit"] == 1
     assert sweep["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+
+
+def test_the_watch_runs_every_minute_and_never_twice_at_once(flow_deployments: PrefectServer) -> None:
+    watch = flow_deployments.flow_deployment("watch/watch")
+    assert [(one["schedule"]["cron"], one["active"]) for one in watch["schedules"]] == [("* * * * *", True)]
+    assert watch["global_concurrency_limit"]["limit"] == 1
+    assert watch["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
+    assert flow_deployments.flow_deployment("deliver/deliver")["schedules"] == []
 
 
 def test_deploying_again_changes_nothing(flow_deployments: PrefectServer) -> None:
