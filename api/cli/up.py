@@ -3,10 +3,13 @@
 import asyncio
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 
 import click
 
+from api.cli.demo.mail_sink import MailSink, sink_folder
 from api.cli.errors import expected, read_settings
 from api.settings import Settings
 from api.supervisor.console import Voice
@@ -18,6 +21,8 @@ from api.supervisor.prefect_parts import prefect_address
 from api.supervisor.preparation import check_ports, check_settings, end_orphans
 from api.supervisor.process import Command, launched
 from api.supervisor.supervisor import Ready, Supervisor
+
+_DEMO_SENDER = "pilothouse@pilothouse.example"
 
 
 @click.command("up")
@@ -41,10 +46,27 @@ def up_command(*, demo: bool) -> None:
     lock = HomeLock(home)
     lock.acquire()
     try:
-        _run(settings, home, voice, demo=demo)
+        with _mail_sink(settings, home) if demo else nullcontext(settings) as resolved:
+            _run(resolved, home, voice, demo=demo)
     finally:
         voice.settled()
         lock.release()
+
+
+@contextmanager
+def _mail_sink(settings: Settings, home: Home) -> Iterator[Settings]:
+    """Run a mail sink as long as we run, and yield settings that use it, unless there is a mail server to use."""
+    if settings.smtp_host is not None:
+        yield settings
+        return
+    sink = MailSink(sink_folder(home))
+    host, port = sink.start()
+    sender = settings.smtp_from or _DEMO_SENDER
+    try:
+        update = {"smtp_host": host, "smtp_port": port, "smtp_security": "none", "smtp_from": sender}
+        yield settings.model_copy(update=update)
+    finally:
+        sink.stop()
 
 
 def _run(settings: Settings, home: Home, voice: Voice, *, demo: bool) -> None:
@@ -58,10 +80,17 @@ def _run(settings: Settings, home: Home, voice: Voice, *, demo: bool) -> None:
     async def when_ready(ready: Ready) -> None:
         _announce(ready, settings, home, voice)
         if demo:
+            _announce_mail(settings, home, voice)
             await _run_demo(home, voice, key=ready.admin_key)
 
     asyncio.run(Supervisor(settings, home, voice).run(when_ready))
     voice.say("Stopped")
+
+
+def _announce_mail(settings: Settings, home: Home, voice: Voice) -> None:
+    """Say where the demo's mail goes."""
+    if settings.smtp_from == _DEMO_SENDER:
+        voice.say(f"  {'Mail':<12}kept in {sink_folder(home)} (PILOTHOUSE_SMTP_HOST would send it)", style="bold")
 
 
 async def _run_demo(home: Home, voice: Voice, *, key: str | None) -> None:

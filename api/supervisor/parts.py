@@ -29,6 +29,19 @@ def api_address(settings: Settings) -> str:
     return f"http://{reachable_host(settings.host)}:{settings.port}"
 
 
+def mail_environment(settings: Settings) -> dict[str, str]:
+    """Return the mail server's settings for the parts: with `up --demo` they are not in our own environment."""
+    if settings.smtp_host is None:
+        return {}
+    given = {
+        "HOST": settings.smtp_host,
+        "PORT": str(settings.smtp_port),
+        "SECURITY": settings.smtp_security,
+        "FROM": settings.smtp_from,
+    }
+    return {f"PILOTHOUSE_SMTP_{name}": value for name, value in given.items() if value is not None}
+
+
 class Parts:
     """Builds the parts for one set of settings; `database_url` and `prefect_database_url` are resolved addresses."""
 
@@ -45,6 +58,7 @@ class Parts:
             "PILOTHOUSE_HOME": str(home.root),
             "PILOTHOUSE_DATABASE_URL": database_url,
             "PYTHONUNBUFFERED": "1",
+            **mail_environment(settings),
         }
         self._prefect_environment = prefect_parts.prefect_environment(
             self._environment, settings, home, database_url=prefect_database_url

@@ -11,7 +11,8 @@ import httpx
 
 from api.cli.demo.calls import KEY_VARIABLE
 from api.cli.demo.client import DemoClient, DemoFailed
-from api.cli.demo.story import STEPS, Story
+from api.cli.demo.steps import STEPS
+from api.cli.demo.story import Story
 from api.cli.demo.training import prefect_answers
 from api.cli.errors import expected, read_settings
 from api.cli.keys import issue_key
@@ -95,6 +96,7 @@ def _links(story: Story, voice: Voice) -> None:
         "API": f"{story.api}/schema",
         "Training": f"{story.prefect}/runs/flow-run/{story.train_run}",
         "Drift run": story.drift_run,
+        "Alert": f"{story.api}/api/mlops/alerts/{story.alert_id}",
         "Report": f"{story.deployment}/drift/report",
     }
     for name, value in lines.items():
