@@ -19,6 +19,7 @@ from api.importing import ImportGate
 from api.openapi import complete_openapi, openapi_config
 from api.prefect_api import PrefectApi
 from api.request import ApiRequest
+from api.routes.alert_evaluation import evaluate_alert_rule
 from api.routes.alert_rules import (
     create_alert_rule,
     delete_alert_rule,
@@ -28,6 +29,7 @@ from api.routes.alert_rules import (
     update_alert_rule,
 )
 from api.routes.alerts import acknowledge, get_alert, list_alerts, list_history, resolve
+from api.routes.channel_trial import send_test_message
 from api.routes.channels import (
     create_channel,
     delete_channel,
@@ -74,6 +76,7 @@ from api.serving_metrics import serving_metrics
 from api.settings import Settings
 from api.uploads import UploadFolder
 from monitoring.store.database import Database
+from notifications.post_office import PostOffice
 
 ROUTES = [
     *(get_liveness, get_readiness, get_metrics),
@@ -86,6 +89,7 @@ ROUTES = [
     *(run_drift, get_drift, get_drift_report, get_job, cancel_job),
     *(send_feedback, get_performance, get_deployment_metrics),
     *(create_channel, list_channels, get_channel, replace_channel, update_channel, delete_channel),
+    *(send_test_message, evaluate_alert_rule),
     *(create_alert_rule, list_alert_rules, get_alert_rule, replace_alert_rule, update_alert_rule, delete_alert_rule),
     *(list_history, list_alerts, get_alert, acknowledge, resolve, list_deliveries, retry_delivery),
     *(create_silence, list_silences, get_silence, replace_silence, delete_silence),
@@ -163,6 +167,7 @@ def create_app(settings: Settings) -> Litestar:
                 "metrics": serving_metrics(serving),
                 "health_checks": health_checks,
                 "uploads": uploads,
+                "post_office": PostOffice(settings),
                 "import_gate": ImportGate(admitted=settings.max_uploads, working=settings.max_examinations),
             }
         ),

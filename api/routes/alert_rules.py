@@ -16,7 +16,7 @@ from monitoring.alerting import Reason
 from monitoring.store import alert_rules, audit
 from monitoring.store.alert_steps import lock_alerts, withdraw_rule
 from monitoring.store.alert_tables import AlertRule
-from monitoring.store.clock import read_now
+from monitoring.store.clock import database_time
 from monitoring.store.database import Database
 from monitoring.store.pages import Page
 from monitoring.store.projects import find_project, hold_project
@@ -46,7 +46,7 @@ def create_alert_rule(
     with once.claim(data) as claim, database.transaction() as session:
         hold_project(session, project_id)
         _check_references(session, project_id, values)
-        row = alert_rules.add_rule(session, project_id, values, now=read_now(session))
+        row = alert_rules.add_rule(session, project_id, values, now=database_time(session))
         audit.record(
             session, actor=principal.key_id, action="alert_rule.created", subject=row, after=audit.snapshot(row)
         )
@@ -181,7 +181,7 @@ def _change(session: Session, row: AlertRule, values: JsonObject, actor: str) ->
     reason = _withdrawal(row, values)
     if reason is not None:
         _withdraw(session, row, *reason, actor)
-    alert_rules.change_rule(session, row, values, now=read_now(session))
+    alert_rules.change_rule(session, row, values, now=database_time(session))
     audit.record(
         session, actor=actor, action="alert_rule.updated", subject=row, before=before, after=audit.snapshot(row)
     )
@@ -199,4 +199,4 @@ def _withdrawal(row: AlertRule, values: JsonObject) -> tuple[Reason, str] | None
 
 
 def _withdraw(session: Session, row: AlertRule, reason: Reason, detail: str, actor: str) -> None:
-    withdraw_rule(session, row.id, reason=reason, detail=detail, now=read_now(session), actor=actor)
+    withdraw_rule(session, row.id, reason=reason, detail=detail, now=database_time(session), actor=actor)

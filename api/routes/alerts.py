@@ -17,7 +17,7 @@ from monitoring.store import alert_rules, alerts, audit
 from monitoring.store.alert_steps import acknowledge_alert, lock_alerts, resolve_alert
 from monitoring.store.alert_tables import Alert
 from monitoring.store.alerts import AlertFilter
-from monitoring.store.clock import read_now
+from monitoring.store.clock import database_time
 from monitoring.store.database import Database
 from monitoring.store.deliveries import list_deliveries
 from monitoring.store.pages import Page
@@ -107,7 +107,7 @@ def acknowledge(
         lock_alerts(session)
         row = _visible(session, alert_id, principal)
         before = audit.snapshot(row)
-        acknowledge_alert(session, alert_id, now=read_now(session), actor=principal.key_id)
+        acknowledge_alert(session, alert_id, now=database_time(session), actor=principal.key_id)
         return _answer(session, alert_id, before, principal.key_id)
 
 
@@ -128,7 +128,7 @@ def resolve(
         lock_alerts(session)
         row = _visible(session, alert_id, principal)
         before = audit.snapshot(row)
-        resolve_alert(session, alert_id, now=read_now(session), actor=principal.key_id)
+        resolve_alert(session, alert_id, now=database_time(session), actor=principal.key_id)
         return _answer(session, alert_id, before, principal.key_id)
 
 

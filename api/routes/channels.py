@@ -18,7 +18,7 @@ from monitoring.store import audit, channels
 from monitoring.store.alert_steps import lock_alerts
 from monitoring.store.alert_tables import Channel
 from monitoring.store.channels import ChannelFacts
-from monitoring.store.clock import read_now
+from monitoring.store.clock import database_time
 from monitoring.store.database import Database
 from monitoring.store.pages import Page
 from monitoring.store.projects import find_project, hold_project
@@ -59,7 +59,7 @@ def create_channel(
     facts = ChannelFacts(data.name, data.type, _checked(data.type, data.config), data.is_enabled)
     with once.claim(data) as claim, database.transaction() as session:
         hold_project(session, project_id)
-        row = channels.add_channel(session, project_id, facts, now=read_now(session))
+        row = channels.add_channel(session, project_id, facts, now=database_time(session))
         audit.record(session, actor=principal.key_id, action="channel.created", subject=row, after=_recorded(row))
         answer = ChannelView.of(row)
         claim.keep(session, answer)
@@ -114,7 +114,7 @@ def _locked(session: Session, channel_id: uuid.UUID, principal: Principal) -> Ch
 
 def _change(session: Session, row: Channel, facts: ChannelFacts, actor: str) -> ChannelView:
     before, old = _recorded(row), row.config
-    channels.change_channel(session, row, facts, now=read_now(session))
+    channels.change_channel(session, row, facts, now=database_time(session))
     after = _recorded(row)
     if row.config != old and after["config"] == before["config"]:
         after["config_changed"] = "in what is masked"

@@ -11,7 +11,7 @@ from api.schemas.common import Paging
 from api.schemas.deliveries import DeliveryPage, DeliveryView
 from monitoring.store import audit, deliveries
 from monitoring.store.alerts import find_alert
-from monitoring.store.clock import read_now
+from monitoring.store.clock import database_time
 from monitoring.store.database import Database
 from monitoring.store.pages import Page
 
@@ -60,7 +60,7 @@ def retry_delivery(
         row = deliveries.find_delivery(session, delivery_id)
         principal.require_project(row.project_id, kind="delivery", identifier=delivery_id)
         before = audit.snapshot(row)
-        row = deliveries.retry_delivery(session, delivery_id, now=read_now(session))
+        row = deliveries.retry_delivery(session, delivery_id, now=database_time(session))
         after = audit.snapshot(row)
         audit.record(
             session, actor=principal.key_id, action="delivery.retried", subject=row, before=before, after=after

@@ -11,7 +11,7 @@ from api.idempotency import Once
 from api.schemas.common import Paging
 from api.schemas.silences import SilenceCreate, SilencePage, SilenceView
 from monitoring.store import audit, silences
-from monitoring.store.clock import read_now
+from monitoring.store.clock import database_time
 from monitoring.store.database import Database
 from monitoring.store.pages import Page
 from monitoring.store.projects import find_project, hold_project
@@ -38,7 +38,7 @@ def create_silence(
     principal.require_project(project_id)
     with once.claim(data) as claim, database.transaction() as session:
         hold_project(session, project_id)
-        now = read_now(session)
+        now = database_time(session)
         row = silences.add_silence(session, project_id, data.terms(now), now=now, created_by=principal.key_id)
         audit.record(session, actor=principal.key_id, action="silence.created", subject=row, after=audit.snapshot(row))
         answer = SilenceView.of(row, now)
@@ -64,7 +64,7 @@ def list_silences(
     principal.require_project(project_id)
     with database.transaction() as session:
         find_project(session, project_id)
-        now = read_now(session)
+        now = database_time(session)
         rows, total = silences.list_silences(session, project_id, Page(paging.limit, paging.offset))
     return SilencePage([SilenceView.of(row, now) for row in rows], total, paging.limit, paging.offset)
 
@@ -87,7 +87,7 @@ def get_silence(
     principal.require_project(project_id)
     with database.transaction() as session:
         find_project(session, project_id)
-        return SilenceView.of(silences.find_silence(session, project_id, silence_id), read_now(session))
+        return SilenceView.of(silences.find_silence(session, project_id, silence_id), database_time(session))
 
 
 @put(
@@ -110,7 +110,7 @@ def replace_silence(
     with database.transaction() as session:
         find_project(session, project_id)
         row = silences.find_silence(session, project_id, silence_id, lock=True)
-        now = read_now(session)
+        now = database_time(session)
         before = audit.snapshot(row)
         silences.change_silence(session, row, data.terms(now))
         after = audit.snapshot(row)

@@ -8,6 +8,7 @@ from sqlalchemy import delete
 from sqlmodel import Session, col, func, or_, select
 
 from monitoring.store.alert_steps import lock_alerts
+from monitoring.store.alert_tables import Delivery
 from monitoring.store.artifacts import delete_unused_artifact
 from monitoring.store.errors import Conflict, NotFound
 from monitoring.store.tables import ApiKey, Deployment, InferenceCount, InferenceLog, Model, Project
@@ -113,6 +114,8 @@ def delete_project(session: Session, project_id: uuid.UUID, *, force: bool) -> R
     deployment_ids = list(session.exec(select(Deployment.id).where(Deployment.project_id == project_id)))
     key_ids = list(session.exec(select(ApiKey.id).where(ApiKey.project_id == project_id)))
     artifacts = sorted(set(session.exec(select(Model.mojo_sha256).where(Model.project_id == project_id))))
+    # Before what the cascade takes: whoever records a delivery holds its row and then waits for the alert's.
+    session.execute(delete(Delivery).where(col(Delivery.project_id) == project_id))
     session.execute(delete(InferenceLog).where(col(InferenceLog.deployment_id).in_(deployment_ids)))
     session.execute(delete(Project).where(col(Project.id) == project_id))
     for sha256 in artifacts:

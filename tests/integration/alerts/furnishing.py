@@ -6,7 +6,18 @@ from typing import Any
 
 from sqlmodel import Session
 
-from monitoring.store.alert_tables import Alert, AlertEvent, AlertRule, AlertState, Channel, Delivery, Notice
+from api.schemas.alert_rules import AlertRuleCreate
+from monitoring.store.alert_rules import add_rule
+from monitoring.store.alert_tables import (
+    Alert,
+    AlertEvent,
+    AlertState,
+    Channel,
+    Delivery,
+    DeliveryAttempt,
+    Notice,
+    Silence,
+)
 from monitoring.store.tables import Artifact, Deployment, Model
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -108,12 +119,33 @@ def add_delivery(session: Session, alert_id: uuid.UUID, channel_id: str, **said:
     return delivery.id
 
 
+def furnish_watch(session: Session, deployment: Deployment) -> dict[str, str]:
+    """Store one of everything that watching a deployment makes; return the ids by their names in paths."""
+    project_id = deployment.project_id
+    channel = Channel(project_id=project_id, name="ops", type="email", config={"to": ["ops@example.org"]})
+    session.add(channel)
+    session.flush()
+    values = AlertRuleCreate(name="r", metric="error_rate", operator="gt", threshold=1, severity="info", channels=[])
+    rule = add_rule(session, project_id, values.values() | {"channels": [channel.id]}, now=NOW)
+    facts = {"id": str(rule.id), "project_id": str(project_id), "name": rule.name, "severity": rule.severity}
+    alert_id = add_alert(session, facts | {"threshold": rule.threshold, "metric": rule.metric}, deployment.id)
+    delivery_id = add_delivery(session, alert_id, str(channel.id))
+    session.add(DeliveryAttempt(delivery_id=delivery_id, attempt=1, started_at=NOW))
+    silence = Silence(
+        project_id=project_id, matchers={"severity": "info"}, starts_at=NOW, ends_at=NOW + MINUTE, created_by="x"
+    )
+    session.add(silence)
+    session.flush()
+    return {
+        "channel_id": str(channel.id),
+        "rule_id": str(rule.id),
+        "alert_id": str(alert_id),
+        "delivery_id": str(delivery_id),
+        "silence_id": str(silence.id),
+    }
+
+
 def rule_body(**said: Any) -> dict[str, Any]:
     """Return the body of a rule with what must be given, and what is said."""
     needed = {"name": "drifts", "metric": "drift_psi", "operator": "gt", "threshold": 0.25, "severity": "warning"}
     return needed | {"channels": []} | said
-
-
-def stored_rule(session: Session, rule_id: str) -> AlertRule:
-    """Return a rule's row."""
-    return session.get_one(AlertRule, uuid.UUID(rule_id))

@@ -16,6 +16,7 @@ from sqlmodel import Session
 
 from monitoring.store.keys import SCOPES, create_key
 from monitoring.store.tables import Artifact, Deployment, Job, Model, Project
+from tests.integration.alerts.furnishing import furnish_watch
 from tests.integration.api.conftest import Installation, client_of, installed
 
 OPEN = {"/health/live", "/health/ready", "/metrics"}
@@ -27,6 +28,10 @@ COLLECTIONS = {  # routes without an id, and what a key of one project, with eve
     "CreateApiKey": 201,
 }
 BY_NAME = ("project_id", "model_id", "deployment_id", "job_id", "key_id")
+BY_NAME += ("channel_id", "rule_id", "alert_id", "silence_id", "delivery_id")
+RULE = {"name": "x", "metric": "error_rate", "operator": "gt", "threshold": 1, "severity": "info", "channels": []}
+CHANNEL = {"name": "x", "type": "email", "config": {"to": ["x@example.org"]}}
+SILENCE = {"matchers": {"severity": "info"}, "ends_at": "2126-01-01T00:00:00Z"}
 FORM = {"file": ("f", b"x"), "reference": ("r", b"y")}
 BODIES: dict[str, dict[str, Any]] = {
     "CreateApiKey": {"json": {"name": "x", "scopes": ["read"]}},
@@ -42,6 +47,19 @@ BODIES: dict[str, dict[str, Any]] = {
     "PredictByProject": {"json": {"inputs": {}}},
     "RunDrift": {"json": {}},
     "CancelJob": {},
+    "CreateChannel": {"json": CHANNEL},
+    "ReplaceChannel": {"json": CHANNEL},
+    "UpdateChannel": {"json": {"name": "x"}},
+    "TestChannel": {},
+    "CreateAlertRule": {"json": RULE},
+    "ReplaceAlertRule": {"json": RULE},
+    "UpdateAlertRule": {"json": {"name": "x"}},
+    "EvaluateAlertRule": {},
+    "AcknowledgeAlert": {},
+    "ResolveAlert": {},
+    "RetryDelivery": {},
+    "CreateSilence": {"json": SILENCE},
+    "ReplaceSilence": {"json": SILENCE},
     "SendFeedback": {"json": {"items": [{"inference_id": str(uuid.uuid4()), "actual": "yes"}]}},
 }
 
@@ -135,12 +153,14 @@ def _furnish(session: Session, name: str) -> Room:
     job = Job(id=uuid.uuid4(), kind="drift", project_id=project.id, deployment_id=deployment.id, status="succeeded")
     session.add(job)
     row, text = create_key(session, name="all", scopes=SCOPES, project_id=project.id)
+    watch = furnish_watch(session, deployment)
     ids = {
         "project_id": str(project.id),
         "model_id": str(model.id),
         "deployment_id": str(deployment.id),
         "job_id": str(job.id),
         "key_id": row.id,
+        **watch,
     }
     return Room(text, ids)
 

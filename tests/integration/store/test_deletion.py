@@ -8,6 +8,18 @@ from datetime import UTC, datetime
 import pytest
 from sqlmodel import Session, SQLModel, func, select
 
+from monitoring.store.alert_tables import (
+    Alert,
+    AlertEvent,
+    AlertRule,
+    AlertState,
+    Channel,
+    Delivery,
+    DeliveryAttempt,
+    Feedback,
+    Notice,
+    Silence,
+)
 from monitoring.store.artifacts import delete_unused_artifact
 from monitoring.store.database import Database
 from monitoring.store.errors import Conflict
@@ -25,6 +37,7 @@ from monitoring.store.tables import (
     Model,
     Project,
 )
+from tests.integration.alerts.furnishing import furnish_watch
 
 EVERYTHING: tuple[type[SQLModel], ...] = (
     Project,
@@ -34,6 +47,15 @@ EVERYTHING: tuple[type[SQLModel], ...] = (
     InferenceLog,
     InferenceCount,
     Job,
+    Feedback,
+    Channel,
+    AlertRule,
+    AlertState,
+    Alert,
+    Silence,
+    Notice,
+    Delivery,
+    DeliveryAttempt,
 )
 SHARED = "a" * 64
 
@@ -76,6 +98,8 @@ def furnish(session: Session, *, stage: str = "production", status: str = "activ
             latency_ms=1.0,
         )
     )
+    session.add(Feedback(deployment_id=deployment.id, inference_id=new_id(), predicted_at=now, label="yes"))
+    furnish_watch(session, deployment)
     minute = now.replace(second=0, microsecond=0)
     session.add(InferenceCount(deployment_id=deployment.id, minute=minute, status_code=200, row_count=1))
     session.flush()
@@ -102,6 +126,7 @@ def test_everything_of_the_project_goes_and_nothing_else(database: Database) -> 
     assert counts(database) == [0] * len(EVERYTHING)
     with database.transaction() as session:
         assert session.get(Artifact, SHARED) is None
+        assert session.exec(select(func.count()).select_from(AlertEvent)).one() == 0
 
 
 def test_an_active_production_deployment_protects_it(database: Database) -> None:
