@@ -193,7 +193,10 @@ class Notice(SQLModel, table=True):
     """What is to be told of an alert (or a test of a channel), as facts; each channel renders its own text."""
 
     __tablename__ = "notice"
-    __table_args__ = (Index("notice_by_watch", "rule_id", "deployment_id", "created_at"),)
+    __table_args__ = (
+        Index("notice_by_watch", "rule_id", "deployment_id", "created_at"),
+        Index("notice_by_alert", "alert_id"),
+    )
 
     id: uuid.UUID = Field(default_factory=new_id, primary_key=True)
     project_id: uuid.UUID = Field(sa_column=_project())

@@ -174,6 +174,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("notice_by_watch", "notice", ["rule_id", "deployment_id", "created_at"], unique=False)
+    op.create_index("notice_by_alert", "notice", ["alert_id"], unique=False)
     op.create_table(
         "delivery",
         sa.Column("id", sa.Uuid(), nullable=False),
