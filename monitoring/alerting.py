@@ -38,6 +38,12 @@ Reason = Literal[
 CLOCK_TOLERANCE: Final = timedelta(hours=24)
 """A time further ahead than this was taken from a wrong clock."""
 
+_CLEARED: Final[dict[Phase, Reason]] = {
+    "ok": "below_threshold",
+    "pending": "recovered",
+    "firing": "resolved",
+    "acknowledged": "resolved",
+}
 _MINUTE: Final = timedelta(minutes=1)
 
 
@@ -112,11 +118,11 @@ def evaluate(rule: Rule, state: WatchState, verdict: Verdict, circumstances: Cir
     """
     state, circumstances = _settle_clock(state, circumstances)
     if verdict.outcome == "clear":
-        return _clear(rule, state, circumstances, verdict.detail)
+        return _end(rule, state, circumstances, _CLEARED[state.phase], verdict.detail)
     if state.is_open:
         return _stay_open(rule, state, circumstances, verdict)
     if gap := _gap(rule, verdict):
-        return Step(state=_ended(state), notice=None, reason=gap, detail=verdict.detail)
+        return _end(rule, state, circumstances, gap, verdict.detail)
     return _rise(rule, state, circumstances, verdict)
 
 
@@ -175,13 +181,6 @@ def _gap(rule: Rule, verdict: Verdict) -> Gap | None:
 
 def _cause(verdict: Verdict) -> Cause:
     return "no_data" if verdict.outcome == "no_data" else "breach"
-
-
-def _clear(rule: Rule, state: WatchState, circumstances: Circumstances, detail: str) -> Step:
-    if state.is_open:
-        return _end(rule, state, circumstances, "resolved", detail)
-    reason: Reason = "recovered" if state.phase == "pending" else "below_threshold"
-    return Step(state=_ended(state), notice=None, reason=reason, detail=detail)
 
 
 def _rise(rule: Rule, state: WatchState, circumstances: Circumstances, verdict: Verdict) -> Step:
@@ -270,20 +269,21 @@ def _cooldown_end(rule: Rule, state: WatchState, circumstances: Circumstances) -
 
 
 def _end(rule: Rule, state: WatchState, circumstances: Circumstances, reason: Reason, detail: str) -> Step:
-    ended = _ended(state)
+    """Leave what was going on; an open alert resolves, and those who were told that it fired are told so."""
+    ended = WatchState(last_notice_at=state.last_notice_at, evaluated_at=state.evaluated_at)
     if not state.is_open:
         return Step(state=ended, notice=None, reason=reason, detail=detail)
-    if not state.told:
-        return Step(state=ended, notice=None, reason=reason, detail=f"{detail}; not told, as its firing was not")
-    if not rule.notify_resolved:
-        return Step(state=ended, notice=None, reason=reason, detail=f"{detail}; not told, as the rule wants")
-    if circumstances.muting:
-        return Step(state=ended, notice=None, reason=reason, detail=f"{detail}; {_silenced(circumstances.muting)}")
+    if held := _resolve_held_back(rule, state, circumstances):
+        return Step(state=ended, notice=None, reason=reason, detail=f"{detail}; {held}")
     return Step(state=ended, notice="resolved", reason=reason, detail=f"{detail}; told")
 
 
-def _ended(state: WatchState) -> WatchState:
-    return WatchState(last_notice_at=state.last_notice_at, evaluated_at=state.evaluated_at)
+def _resolve_held_back(rule: Rule, state: WatchState, circumstances: Circumstances) -> str | None:
+    if not state.told:
+        return "not told, as its firing was not"
+    if not rule.notify_resolved:
+        return "not told, as the rule wants"
+    return _silenced(circumstances.muting) if circumstances.muting else None
 
 
 def _silenced(muting: Muting) -> str:
