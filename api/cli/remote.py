@@ -47,7 +47,10 @@ class Remote:
             raise Refused(f"No answer from {self._http.base_url} ({said}). Is `pilothouse up` running?") from error
         if answer.is_error:
             raise _refusal(answer)
-        return answer.json() if answer.content else None
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise Refused(f"{self._http.base_url} answers, but not as Pilothouse does") from error
 
     def items(self, path: str, **parameters: Any) -> list[dict[str, Any]]:  # noqa: ANN401
         """Return a whole list, page by page; what moves to a later page meanwhile is not given twice."""

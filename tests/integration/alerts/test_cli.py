@@ -11,13 +11,17 @@ from click.testing import CliRunner, Result
 from sqlalchemy import make_url
 from sqlmodel import col, select
 
+from api.app import create_app
+from api.cli.demo.mail_sink import MailSink, plain_text, read_messages
 from api.cli.main import main
+from api.settings import Settings
 from monitoring.store.alert_tables import Channel
 from monitoring.store.database import Database
 from monitoring.store.tables import ApiKey
 from tests.integration.alerts.conftest import timeline_of
 from tests.integration.alerts.furnishing import add_deployment
 from tests.integration.api.conftest import Installation
+from tests.integration.api.serving import served
 
 SECRET = "whsec_" + "A" * 32
 FILE = """\
@@ -201,3 +205,31 @@ def test_projects_by_name(cli: Cli, client: httpx.Client, wanted: str, said: str
     assert cli.run("channels", "list").exit_code == 0
     for each in client.get("/api/projects", params={"search": "Twice"}).json()["items"]:
         client.delete(f"/api/projects/{each['id']}").raise_for_status()
+
+
+def test_a_channels_test_arrives_in_the_mail_sink(
+    installation: Installation, database: Database, client: httpx.Client, project_id: str, tmp_path: Path
+) -> None:
+    sink = MailSink(tmp_path / "mail")
+    host, port = sink.start()
+    mail = {"smtp_host": host, "smtp_port": port, "smtp_security": "none", "smtp_from": "watch@pilothouse.example"}
+    settings = Settings(home=tmp_path / "home", database_url=database.url, prefect_port=9, **mail)
+    addresses = ["one@example.com", "two@example.com"]
+    channel = {"name": "on-call", "type": "email", "config": {"to": addresses}}
+    client.post(f"/api/mlops/projects/{project_id}/channels", json=channel).raise_for_status()
+    with served(create_app(settings)) as url:
+        key = {"PILOTHOUSE_URL": url, "PILOTHOUSE_KEY": installation.admin_key}
+        words = ["channels", "test", "on-call", "--project", project_id]
+        told = CliRunner(env=key).invoke(main, words)
+        sink.stop()
+        failed = CliRunner(env=key).invoke(main, words)
+        unknown = CliRunner(env=key).invoke(main, ["channels", "test", "pager", "--project", project_id])
+    assert told.exit_code == 0, told.output
+    rows = [line.split()[:3] for line in told.output.splitlines()[1:]]
+    assert rows == [["email", address, "sent"] for address in addresses]
+    for address in addresses:
+        assert [plain_text(each) != "" for each in read_messages(tmp_path / "mail", address)] == [True]
+    assert failed.exit_code == 1
+    assert "sent" not in failed.output
+    assert unknown.exit_code == 1
+    assert "has no channel 'pager'" in unknown.output
