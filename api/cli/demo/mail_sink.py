@@ -15,6 +15,7 @@ from api.supervisor.home import Home
 _HOST = "127.0.0.1"
 _SUFFIX = ".eml"
 _KEPT = 200
+_START_TIMEOUT_S = 30.0
 
 
 def sink_folder(home: Home) -> Path:
@@ -33,7 +34,9 @@ class MailSink:
         """Begin to listen and return host and port. Raises OSError when it cannot."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         port = _free_port()
-        self._controller = Controller(self, hostname=_HOST, port=port, ident="Pilothouse mail sink")
+        self._controller = Controller(
+            self, hostname=_HOST, port=port, ident="Pilothouse mail sink", ready_timeout=_START_TIMEOUT_S
+        )
         self._controller.start()
         return _HOST, port
 

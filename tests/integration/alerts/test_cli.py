@@ -171,6 +171,16 @@ def test_lists(cli: Cli) -> None:
     assert "url: https://pager.example.com/hook, secret: ********" in channels.output
 
 
+def test_a_list_longer_than_a_page_is_whole(cli: Cli, database: Database, project_id: str) -> None:
+    names = [f"channel {number}" for number in range(405)]
+    owner = uuid.UUID(project_id)
+    rows = [Channel(project_id=owner, name=name, type="email", config={"to": ["a@example.com"]}) for name in names]
+    with database.transaction() as session:
+        session.add_all(rows)
+    found = json.loads(cli.run("channels", "list", "--json").output)
+    assert sorted(each["name"] for each in found) == sorted(names)
+
+
 def test_on_the_machine_itself_no_key_is_needed(cli: Cli, installation: Installation, database: Database) -> None:
     address = make_url(installation.base_url)
     local = {"PILOTHOUSE_PORT": str(address.port), "PILOTHOUSE_DATABASE_URL": database.url}
