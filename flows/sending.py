@@ -28,7 +28,7 @@ from monitoring.store.outbox import (
 
 THREADS = 64
 PER_CHANNEL = 8
-_LEASE_BEYOND_TIMEOUT_S = 30.0
+_LEASE_BEYOND_SENDING_S = 20.0
 _LONGEST_HOLD_S = 60.0
 _OUTAGE_S = 20.0
 _LOOK_AGAIN_S = 0.5
@@ -88,6 +88,11 @@ class Sender:
     _landed: list[tuple[Claimed, Result]] = field(default_factory=list)
     _counts: dict[str, int] = field(default_factory=lambda: {"sent": 0, "retry": 0, "failed": 0})
 
+    @property
+    def lease(self) -> timedelta:
+        """Return how long a claim holds: longer than a send can take, looking up names and connecting included."""
+        return timedelta(seconds=2 * self.timeout_s + _LEASE_BEYOND_SENDING_S)
+
     def drain(self, *, seconds: float, patience_s: float) -> Sent:
         """Send for up to `seconds` (and until what is under way has come back); end when nothing is due for a while.
 
@@ -143,7 +148,7 @@ class Sender:
             session,
             now=now,
             limit=free,
-            lease=timedelta(seconds=self.timeout_s + _LEASE_BEYOND_TIMEOUT_S),
+            lease=self.lease,
             per_channel=self.per_channel,
             slow=pace.slow,
             held=held,
