@@ -124,6 +124,7 @@ def _hang_up_at_the_message(connection: socket.socket) -> None:
         connection.sendall(reply)
 
 
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("talk", [_say_nothing, _greet_for_ever, _hang_up_at_the_message])
 def test_a_server_that_does_not_finish_is_for_later(talk: Any) -> None:
     with speaking(talk) as port:

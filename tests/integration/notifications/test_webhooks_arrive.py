@@ -112,6 +112,7 @@ def _dribble(connection: socket.socket) -> None:
             continue
 
 
+@pytest.mark.timeout(60)
 def test_a_receiver_cannot_stretch_a_send_byte_by_byte() -> None:
     with speaking(_dribble) as port:
         outcome = send(loopback_office(notice_timeout_s=0.3), Webhook(f"http://127.0.0.1:{port}/"))
@@ -125,6 +126,7 @@ def _pour(connection: socket.socket) -> None:
         connection.sendall(b"x" * 65536)
 
 
+@pytest.mark.timeout(60)
 def test_an_endless_answer_is_read_no_further_than_needed() -> None:
     with speaking(_pour) as port:
         outcome = send(loopback_office(), Webhook(f"http://127.0.0.1:{port}/"))
