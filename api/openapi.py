@@ -86,7 +86,10 @@ def _operations(item: PathItem) -> list[tuple[str, Operation]]:
 
 
 def _close(part: object, schemas: Mapping[str, Schema]) -> None:
-    """Say of every object that a body is made of, by reference, that it takes no unknown fields."""
+    """Say of every object that a body is made of, by reference, that it takes no unknown fields.
+
+    A body without required fields may be left out.
+    """
     if isinstance(part, Reference):
         schema = schemas[part.ref.rpartition("/")[2]]
         if schema.additional_properties is None and schema.properties:
@@ -95,6 +98,8 @@ def _close(part: object, schemas: Mapping[str, Schema]) -> None:
     elif isinstance(part, RequestBody):
         for media in part.content.values():
             _close(media.schema, schemas)
+            if isinstance(media.schema, Reference) and not schemas[media.schema.ref.rpartition("/")[2]].required:
+                part.required = False  # an empty body counts as {}
     elif isinstance(part, Schema):
         for inner in (*(part.properties or {}).values(), part.items, *(part.one_of or ())):
             _close(inner, schemas)

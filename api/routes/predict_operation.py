@@ -7,7 +7,8 @@ from litestar.openapi.spec.enums import OpenAPIType
 
 from api.schemas.predictions import MAX_ROWS
 
-_BOOLEAN, _TEXT = Schema(type=OpenAPIType.BOOLEAN), Schema(type=OpenAPIType.STRING)
+_BOOLEAN = Schema(type=[OpenAPIType.BOOLEAN, OpenAPIType.NULL])
+_TEXT = Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL])
 _ROW = Schema(type=OpenAPIType.OBJECT, description="feature names and values", additional_properties=True)
 _OPTIONS = Schema(
     type=[OpenAPIType.OBJECT, OpenAPIType.NULL],
@@ -18,7 +19,10 @@ _OPTIONS = Schema(
         "privacy_policy_id": _TEXT,
         "anonymize_logs": _BOOLEAN,
         "anonymize_response": _BOOLEAN,
-        "routing_key": Schema(type=OpenAPIType.STRING, description="pins a project's request to one side of its split"),
+        "routing_key": Schema(
+            type=[OpenAPIType.STRING, OpenAPIType.NULL],
+            description="pins a project's request to one side of its split",
+        ),
     },
 )
 _BODY = Schema(

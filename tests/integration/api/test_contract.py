@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from monitoring.store.tables import Deployment
 from tests.h2o_models import TrainedModels
+from tests.integration.alerts.furnishing import furnish_watch
 from tests.integration.api.conftest import Installation, client_of, installed
 from tests.integration.api.test_models import send
 
@@ -31,14 +33,23 @@ CONFIG = """
 "path.project_id" = "{project}"
 "path.model_id" = "{model}"
 "path.deployment_id" = "{deployment}"
+"path.channel_id" = "{channel_id}"
+"path.rule_id" = "{rule_id}"
+"path.alert_id" = "{alert_id}"
+"path.silence_id" = "{silence_id}"
+"path.delivery_id" = "{delivery_id}"
 
 [[operations]]  # these would take the others' subjects away
 include-operation-id = ["DeleteProject", "DeleteModel", "DeactivateDeployment"]
 parameters = {{ "path.project_id" = "{nowhere}", "path.model_id" = "{nowhere}", "path.deployment_id" = "{nowhere}" }}
 
+[[operations]]
+include-operation-id = ["DeleteChannel", "DeleteAlertRule", "DeleteSilence"]
+parameters = {{ "path.channel_id" = "{nowhere}", "path.rule_id" = "{nowhere}", "path.silence_id" = "{nowhere}" }}
+
 [[operations]]  # Prefect is away here, so a right answer is 503
 include-operation-id = ["RunDrift", "CancelJob"]
-checks = {{ not_a_server_error = {{ enabled = false }} }}
+checks = {{ not_a_server_error = {{ expected-statuses = ["2xx", "4xx", 503] }} }}
 """
 
 
@@ -57,7 +68,10 @@ def furnish(installation: Installation, h2o_models: TrainedModels) -> dict[str, 
         body = {"model_id": model, "name": "d", "stage": "production"}
         made = client.post(f"/api/mlops/projects/{project}/deployments", json=body).raise_for_status()
         client.post(f"/api/mlops/deployments/{made.json()['id']}/predict", json={"inputs": trained.rows[:5]})
-    return {"project": project, "model": model, "deployment": made.json()["id"]}
+    deployment = made.json()["id"]
+    with installation.database.transaction() as session:
+        watch = furnish_watch(session, session.get_one(Deployment, uuid.UUID(deployment)))
+    return {"project": project, "model": model, "deployment": deployment, **watch}
 
 
 @pytest.mark.timeout(240)
