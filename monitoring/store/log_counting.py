@@ -1,6 +1,7 @@
 """Windows of many deployments counted out of the log, by a few threads that each keep one connection."""
 
 import logging
+import threading
 import uuid
 from collections import deque
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from monitoring.store.inference_rows import LogReader, LogUnreadable, open_log
 from monitoring.windows import Window
 
 _READERS = 2
+_CONNECTIONS = threading.BoundedSemaphore(4)  # of the whole process: many may ask the API for metrics at once
 _log = logging.getLogger(__name__)
 
 
@@ -59,7 +61,7 @@ def _count_until_failure(
     """Count what waits over one connection; a failed read ends it, and a failed connect fails all that waits."""
     place = None
     try:
-        with open_log(database_url, statement_timeout_s=statement_timeout_s) as log:
+        with _CONNECTIONS, open_log(database_url, statement_timeout_s=statement_timeout_s) as log:
             for place, one in _taken(waiting):
                 counted[place] = _count(log, one)
     except LogUnreadable as error:

@@ -2,19 +2,17 @@
 
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session, col, select
 
-from monitoring import metrics
 from monitoring.counts import WindowCounts
-from monitoring.measurement import DriftMeasurement
 from monitoring.measurement import measure as measure_drift
 from monitoring.metrics import LabelCounts, RequestCounts
 from monitoring.profile import Baseline, Profile
+from monitoring.readings import NOT_WANTED, LogMeasured, Subject, Wanted, WindowReadings
 from monitoring.rules import Metric, Reading
 from monitoring.store.database import Database
 from monitoring.store.log_counting import Pass, Uncounted, count_passes
@@ -22,83 +20,15 @@ from monitoring.store.tables import Deployment, Model, ReferenceProfile
 from monitoring.store.window_counts import count_labels, count_requests, limit_statements
 from monitoring.windows import Window, trailing_window
 
+__all__ = ["Wanted", "WindowReadings", "measure"]
+
 STATEMENT_TIMEOUT_S = 30
+LOG_TIMEOUT_S = 60  # some ten million rows of a deployment; an evaluation is due every minute
 T = TypeVar("T")
 Key = tuple[uuid.UUID, int]
 
-_NOT_WANTED = Reading(None, None, "not measured: it was not asked for")
 _NO_DEPLOYMENT = Reading(None, None, "there is no such deployment")
 _NO_PROFILE = Reading(None, None, "the model has no reference profile")
-
-
-@dataclass(frozen=True)
-class Wanted:
-    """Which metrics of a deployment over which trailing window (1 to 44,640 minutes)."""
-
-    deployment_id: uuid.UUID
-    window_minutes: int
-    metrics: frozenset[Metric]
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A deployment, as far as its metrics need it."""
-
-    model_id: uuid.UUID
-    trained_at: datetime | None
-    baseline: Baseline | None
-
-
-@dataclass(frozen=True)
-class LogMeasured:
-    """A window's rows against their profile; `drift` is not measured when only predictions were counted."""
-
-    profile: Profile
-    counts: WindowCounts
-    drift: DriftMeasurement | Reading
-
-
-@dataclass(frozen=True)
-class WindowReadings:
-    """What was measured of one deployment over one window; a part that could not be read is a Reading that says why."""
-
-    window: Window
-    subject: Subject | Reading
-    requests: RequestCounts | Reading = _NOT_WANTED
-    labels: LabelCounts | Reading = _NOT_WANTED
-    log: LogMeasured | Reading = _NOT_WANTED
-
-    def read(self, metric: Metric, feature: str | None = None) -> Reading:
-        """Return one metric; one that could not be measured has neither value nor samples, and `detail` says why."""
-        readers: dict[Metric, Callable[[], Reading]] = {
-            "drift_psi": lambda: _given(self._drift, lambda drift: metrics.drift_psi(drift, feature)),
-            "prediction_anomaly": lambda: _given(
-                self.log, lambda log: metrics.prediction_anomaly(log.profile, log.counts)
-            ),
-            "error_rate": lambda: _given(self.requests, metrics.error_rate),
-            "latency_p99": lambda: _given(self.requests, metrics.latency_p99),
-            "model_staleness": lambda: _given(
-                self.subject, lambda of: metrics.model_staleness(of.trained_at, self.window.end)
-            ),
-            "accuracy_degradation": lambda: _given(self.subject, self._degradation),
-        }
-        return self.subject if isinstance(self.subject, Reading) else readers[metric]()
-
-    def feature_psi(self) -> dict[str, float | None]:
-        """Return each feature's PSI, None without rows; empty when drift was not measured."""
-        drift = self._drift
-        return {} if isinstance(drift, Reading) else {name: one.psi for name, one in drift.features.items()}
-
-    @property
-    def _drift(self) -> DriftMeasurement | Reading:
-        return self.log if isinstance(self.log, Reading) else self.log.drift
-
-    def _degradation(self, subject: Subject) -> Reading:
-        return _given(self.labels, lambda labels: metrics.accuracy_degradation(subject.baseline, labels))
-
-
-def _given(part: T | Reading, metric: Callable[[T], Reading]) -> Reading:
-    return part if isinstance(part, Reading) else metric(part)
 
 
 def measure(database: Database, wanted: Sequence[Wanted], now: datetime) -> dict[Key, WindowReadings]:
@@ -122,7 +52,7 @@ def measure(database: Database, wanted: Sequence[Wanted], now: datetime) -> dict
             subjects.get(key[0], _NO_DEPLOYMENT),
             _found(requests, key, names & {"error_rate", "latency_p99"}, RequestCounts(0, 0, None)),
             _found(labels, key, names & {"accuracy_degradation"}, LabelCounts(0, 0, 0.0)),
-            logs.get(key, _NOT_WANTED),
+            logs.get(key, NOT_WANTED),
         )
         for key, names in metrics_by_key.items()
     }
@@ -133,7 +63,7 @@ def _wanting(known: Mapping[Key, frozenset[Metric]], *names: Metric) -> list[Key
 
 
 def _found(parts: Mapping[Key, T | Reading], key: Key, asked: frozenset[Metric], none: T) -> T | Reading:
-    return parts.get(key, none) if asked else _NOT_WANTED
+    return parts.get(key, none) if asked else NOT_WANTED
 
 
 def _read_subjects(session: Session, deployment_ids: set[uuid.UUID]) -> dict[uuid.UUID, Subject]:
@@ -197,7 +127,7 @@ def _measure_logs(
             measured[key] = profile
         else:
             passes[key] = Pass(key[0], trailing_window(now, key[1]), profile, "drift_psi" in known[key])
-    counted = count_passes(database.url, list(passes.values()), statement_timeout_s=STATEMENT_TIMEOUT_S)
+    counted = count_passes(database.url, list(passes.values()), statement_timeout_s=LOG_TIMEOUT_S)
     return measured | {
         key: _against_profile(one, counts) for (key, one), counts in zip(passes.items(), counted, strict=True)
     }
@@ -219,4 +149,4 @@ def _profile(data: Mapping[str, Any]) -> Profile | Reading:
 def _against_profile(one: Pass, counts: WindowCounts | Uncounted) -> LogMeasured | Reading:
     if isinstance(counts, Uncounted):
         return Reading(None, None, f"not measured: {counts.why}")
-    return LogMeasured(one.profile, counts, measure_drift(one.profile, counts) if one.inputs else _NOT_WANTED)
+    return LogMeasured(one.profile, counts, measure_drift(one.profile, counts) if one.inputs else NOT_WANTED)
