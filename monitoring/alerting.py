@@ -49,9 +49,11 @@ _MINUTE: Final = timedelta(minutes=1)
 
 @dataclass(frozen=True, kw_only=True)
 class WatchState:
-    """Where a rule stands for one deployment. `last_notice_at` outlives the alert: the cooldown counts from it.
+    """Where a rule stands for one deployment.
 
-    `told`: a notice of this alert was made; `escalation_told`: one that carries the raised severity.
+    `told`: a notice of this alert was made; `escalation_told`: one that carries the raised severity. `last_notice_at`:
+    when a notice (not a resolve) was last made or last reached a channel, whichever is later; the cooldown counts from
+    it, also over to the next alert.
     """
 
     phase: Phase = "ok"
@@ -83,13 +85,11 @@ class Muting:
 class Circumstances:
     """What an evaluation knows beside state and verdict.
 
-    `last_sent_at`: when a notice of this rule and deployment (not a resolve) last reached a channel. `in_flight`: the
-    alert's last notice has reached no channel yet and is still being tried.
+    `in_flight`: the alert's last notice has reached no channel yet and is still being tried.
     """
 
     now: datetime
     muting: Muting | None = None
-    last_sent_at: datetime | None = None
     in_flight: bool = False
 
 
@@ -153,19 +153,17 @@ def severity_at(rule: Rule, state: WatchState, now: datetime) -> Severity:
 def _settle_clock(state: WatchState, circumstances: Circumstances) -> tuple[WatchState, Circumstances]:
     """Give the step one time: the clock's, or the state's where that is ahead; times of a wrong clock are undone."""
     now = circumstances.now
-    sent_at = circumstances.last_sent_at
-    if state.evaluated_at and state.evaluated_at > now + CLOCK_TOLERANCE:
+    latest = max(now, state.evaluated_at or now, state.last_notice_at or now)
+    if latest > now + CLOCK_TOLERANCE:
         state = replace(
             state,
             pending_since=_no_later(state.pending_since, now),
             firing_since=_no_later(state.firing_since, now),
             last_notice_at=_no_later(state.last_notice_at, now),
+            evaluated_at=_no_later(state.evaluated_at, now),
         )
-    elif state.evaluated_at:
-        now = max(now, state.evaluated_at)
-    if sent_at and sent_at > now + CLOCK_TOLERANCE:
-        sent_at = None
-    return replace(state, evaluated_at=now), replace(circumstances, now=now, last_sent_at=sent_at)
+    now = max(now, state.evaluated_at or now)
+    return replace(state, evaluated_at=now), replace(circumstances, now=now)
 
 
 def _no_later(time: datetime | None, now: datetime) -> datetime | None:
@@ -251,7 +249,7 @@ def _held_back(
         return "silenced", _silenced(circumstances.muting)
     if state.escalated and not state.escalation_told:
         return None
-    until = _cooldown_end(rule, state, circumstances)
+    until = state.last_notice_at and state.last_notice_at + rule.cooldown_minutes * _MINUTE
     if until and circumstances.now < until:
         return "cooldown", f"cooldown until {_written(until)}"
     return _repeat_waits(circumstances, gap) if state.told else None
@@ -261,11 +259,6 @@ def _repeat_waits(circumstances: Circumstances, gap: Gap | None) -> tuple[Reason
     if circumstances.in_flight:
         return "delivery_in_flight", "the last notice is still on its way"
     return (gap, "told again at the next breach") if gap else None
-
-
-def _cooldown_end(rule: Rule, state: WatchState, circumstances: Circumstances) -> datetime | None:
-    times = [each for each in (state.last_notice_at, circumstances.last_sent_at) if each]
-    return max(times) + rule.cooldown_minutes * _MINUTE if times else None
 
 
 def _end(rule: Rule, state: WatchState, circumstances: Circumstances, reason: Reason, detail: str) -> Step:

@@ -64,12 +64,12 @@ class World:
     state: WatchState = field(default_factory=WatchState)
     wall: datetime = START
     muting: Muting | None = None
-    sent_at: datetime | None = None
     unsent: bool = False
     in_flight: bool = False
     alert: OpenAlert | None = None
     alerts: int = 0
-    seen: datetime = START
+    seen: datetime | None = None
+    latest: datetime | None = None
     steady: bool = True
     ages: dict[str, timedelta] = field(default_factory=dict)
     """Time lived since the breach began, the alert fired, the last notice was made, and one was last sent."""
@@ -109,25 +109,24 @@ class World:
         assert self.unsent
         self.unsent = self.in_flight = False
         if sent:
-            self.sent_at = self.wall
-            self.ages["sent"] = self.seen - self.wall
+            at = max(self.state.last_notice_at or self.wall, self.wall)
+            self.state = replace(self.state, last_notice_at=at)
+            self.latest = max(self.latest or self.wall, self.wall)
+            self.ages["sent"] = (self.seen or self.wall) - self.wall
 
     def _circumstances(self) -> Circumstances:
-        return Circumstances(
-            now=self.wall, muting=self.muting, last_sent_at=self.sent_at, in_flight=self.in_flight and self.unsent
-        )
+        return Circumstances(now=self.wall, muting=self.muting, in_flight=self.in_flight and self.unsent)
 
     def _live(self) -> None:
-        """Let the time since the last step pass; a day back or more means that the clock had been wrong."""
-        passed = self.wall - self.seen
-        if passed < timedelta(0):
-            self.steady = False
-        if passed < minutes(-1440):
-            self.seen = self.wall
-        elif passed > timedelta(0):
-            self.seen = self.wall
-            self.lived += passed
-            self.ages = {name: age + passed for name, age in self.ages.items()}
+        """Let the time since the last step pass; more than a day back means that the clock had been wrong."""
+        seen, latest = self.seen or self.wall, self.latest or self.wall
+        self.steady = self.steady and self.wall >= latest
+        if latest - self.wall > minutes(1440):
+            seen = latest = self.wall
+        passed = max(self.wall - seen, timedelta(0))
+        self.lived += passed
+        self.ages = {name: age + passed for name, age in self.ages.items()}
+        self.seen, self.latest = max(seen, self.wall), max(latest, self.wall)
 
     def _follow_phase(self, step: Step, outcome: Outcome, holds: bool) -> None:
         phase = step.state.phase

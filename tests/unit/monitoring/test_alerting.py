@@ -65,9 +65,9 @@ def test_it_repeats_after_each_cooldown_and_resolves_once() -> None:
 
 
 def test_the_cooldown_counts_from_what_was_sent() -> None:
-    assert step(RULE, TOLD, "breach", 60, last_sent_at=at(20)).reason == "cooldown"
-    assert step(RULE, TOLD, "breach", 79.9, last_sent_at=at(20)).notice is None
-    assert step(RULE, TOLD, "breach", 80, last_sent_at=at(20)).notice == "repeat"
+    arrived = replace(TOLD, last_notice_at=at(20))
+    assert step(RULE, arrived, "breach", 79.9).reason == "cooldown"
+    assert step(RULE, arrived, "breach", 80).notice == "repeat"
 
 
 def test_no_repeat_joins_a_notice_that_is_still_on_its_way() -> None:

@@ -80,8 +80,11 @@ class TestClock:
         assert step(RULE, ahead, "breach", 0).state.evaluated_at == START + CLOCK_TOLERANCE
         assert step(RULE, ahead, "breach", -1).state.evaluated_at == at(-1)
 
-    def test_a_sending_in_the_far_future_holds_nothing_back(self) -> None:
-        assert step(RULE, TOLD, "breach", 60, last_sent_at=START + timedelta(days=400)).notice == "repeat"
+    def test_an_arrival_that_a_wrong_clock_dated_holds_nothing_back_for_long(self) -> None:
+        dated = replace(TOLD, last_notice_at=START + timedelta(days=400))
+        seen = step(RULE, dated, "breach", 1).state
+        assert (seen.last_notice_at, seen.evaluated_at) == (at(1), at(1))
+        assert step(RULE, seen, "breach", 61).notice == "repeat"
 
     def test_a_withdrawal_undoes_wrong_times_too(self) -> None:
         ahead = replace(TOLD, evaluated_at=START + timedelta(days=400), last_notice_at=START + timedelta(days=400))

@@ -67,7 +67,6 @@ def situation(world: World) -> Hashable:
         *(ago(getattr(world.state, each.name)) for each in fields(world.state)),
         *(vars(world.alert).values() if world.alert else ()),
         world.muting is not None,
-        ago(world.sent_at),
         world.unsent,
         world.in_flight,
         frozenset((name, min(age, LONGEST)) for name, age in world.ages.items()),
