@@ -43,9 +43,9 @@ class Installation:
         self.seen: dict[int, psutil.Process] = {}
         self.up: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *options: str) -> None:
         with self.output.open("wb") as output:
-            command = [sys.executable, "-m", "api.cli.main", "up"]
+            command = [sys.executable, "-m", "api.cli.main", "up", *options]
             self.up = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env=self.environment, cwd=self.home.parent
             )

@@ -20,14 +20,15 @@ from sqlalchemy import make_url
 
 from tests.e2e.installation import PARTS, REPOSITORY, Installation
 
-pytestmark = pytest.mark.timeout(400)
+pytestmark = pytest.mark.timeout(420)
 
 
 @pytest.fixture(scope="module")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """One installation for the module; the tests below are its life, in order."""
-    made = Installation(tmp_path_factory.mktemp("e2e") / "home")
-    made.start()
+    short = {"PILOTHOUSE_DEMO_MAX_MODELS": "2", "PILOTHOUSE_DEMO_MAX_SECONDS": "150"}
+    made = Installation(tmp_path_factory.mktemp("e2e") / "home", **short)
+    made.start("--demo")
     made.wait_ready()
     yield made
     made.stop()
@@ -95,14 +96,22 @@ def test_keys_are_made_on_the_machine(installation: Installation) -> None:
 
 
 def test_the_demo_is_the_main_job(installation: Installation) -> None:
-    told = installation.run("demo", "--max-models", "2", "--max-seconds", "30", timeout_s=240)
-    assert told.returncode == 0, told.stdout + told.stderr
-    assert "10/10" in told.stdout
-    table = [line.split() for line in told.stdout.splitlines() if line.startswith("    ")]
-    last = {row[0]: row[-1] for row in table[-7:]}
+    """What `up --demo` began once it was ready: trained, deployed, drifted, and somebody was told."""
+    ended = re.compile(r"^(Done\.|The demo failed)", re.MULTILINE)
+    installation.wait(lambda: ended.search(installation.said()) is not None, timeout_s=390)
+    told = installation.said()
+    assert "The demo failed" not in told, told
+    assert "13/13" in told
+    tables = re.findall(r"^    Feature .*\n((?:    .*\n)+)", told, re.MULTILINE)
+    last = {row.split()[0]: row.split()[-1] for row in tables[-1].splitlines()}
     assert (last["AGE"], last["PSA"], last["RACE"]) == ("high", "high", "low")
-    calls = [line.strip() for line in told.stdout.splitlines() if line.startswith("  $ curl")]
-    key = next(line.split("=")[1] for line in told.stdout.splitlines() if "export PILOTHOUSE_KEY=" in line)
+    message = [line.removeprefix("    | ") for line in told.splitlines() if line.startswith("    | ")]
+    assert any(re.fullmatch(r"To: captain-\w+@pilothouse.example", line) for line in message), told
+    subject = next(line for line in message if line.startswith("Subject: "))
+    assert "[WARNING]" in subject
+    assert "drift_psi" in subject
+    calls = [line.strip() for line in told.splitlines() if line.startswith("  $ curl")]
+    key = installation.admin_key()
     drift = next(line for line in reversed(calls) if line.endswith('/drift -H "Authorization: Bearer $PILOTHOUSE_KEY"'))
     answer = subprocess.run(["bash", "-c", drift[2:]], env={"PILOTHOUSE_KEY": key}, capture_output=True, check=True)
     assert json.loads(answer.stdout)["features"]["PSA"]["status"] == "high"
@@ -115,11 +124,14 @@ def test_the_readmes_tour_runs_as_written(installation: Installation) -> None:
     script = "set -euo pipefail\n" + "\n".join(blocks)
     told = subprocess.run(
         ["bash", "-c", script], env=installation.environment, cwd=REPOSITORY, capture_output=True, text=True,
-        timeout=180, check=False,
+        timeout=240, check=False,
     )  # fmt: skip
     assert told.returncode == 0, told.stdout + told.stderr
     assert '"contributions"' in told.stdout
     assert '"overall_status":"insufficient_data"' in told.stdout
+    assert "rule slow created" in told.stdout
+    assert re.search(r"captain@pilothouse\.example +sent", told.stdout)
+    assert '"outcome":"too_few_samples"' in told.stdout
 
 
 def test_parts_that_die_are_restarted_and_said(installation: Installation) -> None:

@@ -91,9 +91,9 @@ def list_command(*, url: str | None, project: str | None) -> None:
 @address_options
 @expected
 def export_command(*, url: str | None, project: str | None) -> None:
-    """Print a project's channels and alert rules as a rules file, secrets masked.
+    """Print a project's channels and rules as such a file.
 
-    Applied to the same project, masked secrets stay as they are.
+    Secrets are masked. Applied to the same project, masked secrets stay as they were.
     """
     with connected(read_settings(), url) as remote:
         owner = find_project(remote, project)
