@@ -51,7 +51,7 @@ def list_timeline(session: Session, alert: Alert, *, limit: int) -> list[AlertEv
         .where(
             AlertEvent.rule_id == alert.rule_id,
             AlertEvent.deployment_id == alert.deployment_id,
-            col(AlertEvent.last_at) >= alert.pending_since,
+            col(AlertEvent.first_at) >= alert.pending_since,
             or_(col(AlertEvent.alert_id).is_(None), col(AlertEvent.alert_id) == alert.id),
             *until,
         )
