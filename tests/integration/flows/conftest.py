@@ -120,6 +120,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, flows_database_url:
         "DO_NOT_TRACK": "1",
         "PILOTHOUSE_HOME": str(folder / "pilothouse"),
         "PILOTHOUSE_DATABASE_URL": flows_database_url,
+        "PILOTHOUSE_ALLOWED_ADDRESSES": "127.0.0.1",
         "PYTHONUNBUFFERED": "1",
     }
     module = "prefect" if has_trigrams(flows_database_url) else "flows.prefect_server"

@@ -1,0 +1,77 @@
+"""The minute's flow in Prefect: what it shows, what it sends, and that more of it at once are harmless."""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from monitoring.store.clock import database_time
+from monitoring.store.database import Database
+from tests.integration.flows.conftest import PrefectServer
+from tests.integration.watch.receivers import Receiver, serving
+from tests.integration.watch.world import STALE, World
+
+pytestmark = pytest.mark.usefixtures("worker", "no_schedule")
+
+
+@pytest.fixture
+def no_schedule(flow_deployments: PrefectServer) -> Iterator[None]:
+    """Only the test's own runs: the minute's schedule is off meanwhile."""
+    watch = flow_deployments.flow_deployment("watch/watch")
+    (schedule,) = watch["schedules"]
+    address = f"/deployments/{watch['id']}/schedules/{schedule['id']}"
+    flow_deployments.client.patch(address, json={"active": False}).raise_for_status()
+    yield
+    flow_deployments.client.patch(address, json={"active": True}).raise_for_status()
+
+
+@pytest.fixture
+def world(flows_database: Database) -> World:
+    with flows_database.transaction() as session:
+        return World(flows_database, now=database_time(session))
+
+
+def _watch(server: PrefectServer) -> dict[str, Any]:
+    """Run the flow once; a run of the schedule that is just under way would cancel ours, so try again."""
+    for _ in range(20):
+        run = server.wait_for(server.enqueue("watch/watch", {}), {"COMPLETED", "CANCELLED"})
+        if run["state_type"] == "COMPLETED":
+            return run
+        time.sleep(1)
+    raise AssertionError("Each run was cancelled")
+
+
+def test_a_breach_is_shown_and_told_within_seconds_of_its_evaluation(
+    flow_deployments: PrefectServer, world: World
+) -> None:
+    deployment = world.deployment("told")
+    with serving(Receiver()) as receiver:
+        rule = world.rule([world.channel(receiver.url)], name="old model", deployment_id=deployment)
+        world.age(deployment, STALE)
+        run = _watch(flow_deployments)
+        told = [one for one in receiver.received if one.body["rule_id"] == str(rule)]
+    assert len(told) == 1
+    delivery = next(one for one in world.deliveries() if str(one.id) == told[0].webhook_id)
+    assert (delivery.sent_at - delivery.created_at).total_seconds() < 5
+    assert "1 notice; 1 sent, 0 to be tried again, 0 failed" in run["state"]["message"]
+    (table,) = flow_deployments.artifacts(str(run["id"]))
+    assert table["key"] == "watch"
+    (row,) = [one for one in json.loads(table["data"]) if one["rule"] == "old model"]
+    assert (row["phase"], row["notice"], row["reason"]) == ("ok → firing", "firing", "fired")
+
+
+def test_what_is_still_due_is_left_to_a_deliver_run(flow_deployments: PrefectServer, world: World) -> None:
+    deployment = world.deployment("retried")
+    answers = [(503, {"Retry-After": "6"}), (200, {})]
+    with serving(Receiver(lambda _: answers.pop(0))) as receiver:
+        world.rule([world.channel(receiver.url)], deployment_id=deployment)
+        world.age(deployment, STALE)
+        run = _watch(flow_deployments)
+        assert "1 to be tried again, 0 failed; a deliver run takes the rest" in run["state"]["message"]
+        deadline = time.monotonic() + 60
+        while len(receiver.received) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert len(set(receiver.ids())) == 1
+    assert len(receiver.received) == 2
