@@ -130,6 +130,8 @@ class World:
 
     def _follow_phase(self, step: Step, outcome: Outcome, holds: bool) -> None:
         phase = step.state.phase
+        cause = outcome if holds else self.state.cause
+        assert step.state.cause == (None if phase == "ok" else cause)
         if holds:
             self.ages.setdefault("breach", timedelta(0))
         else:

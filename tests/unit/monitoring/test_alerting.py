@@ -188,10 +188,10 @@ def test_acknowledging_twice_is_harmless_and_without_an_alert_refused() -> None:
 
 def test_no_data_fires_where_the_rule_asks_for_it_and_turns_into_a_breach() -> None:
     rule = replace(RULE, no_data="alert", for_minutes=1)
-    steps = run(rule, ["no_data", "no_data", "breach", "no_data", "clear"])
-    assert [each.state.phase for each in steps] == ["pending", "firing", "firing", "firing", "ok"]
-    assert [each.state.cause for each in steps] == ["no_data", "no_data", "breach", "no_data", None]
-    assert [each.notice for each in steps] == [None, "firing", None, None, "resolved"]
+    steps = run(rule, ["no_data", "no_data", "breach", "no_data", "too_few_samples", "clear"])
+    assert [each.state.phase for each in steps] == ["pending", "firing", "firing", "firing", "firing", "ok"]
+    assert [each.state.cause for each in steps] == ["no_data", "no_data", "breach", "no_data", "no_data", None]
+    assert [each.notice for each in steps] == [None, "firing", None, None, None, "resolved"]
     assert steps[1].detail == "Nothing to measure for 1 of 1 minutes; told"
     assert steps[3].state.firing_since == at(1)
 

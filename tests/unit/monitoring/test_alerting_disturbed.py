@@ -69,11 +69,13 @@ class TestClock:
         assert (back.notice, back.state.evaluated_at) == (None, at(30))
 
     def test_the_times_of_a_clock_that_was_wrong_are_undone(self) -> None:
-        years_ahead = step(replace(ESCALATING, for_minutes=5), TOLD, "breach", 6e6).state
-        corrected = step(ESCALATING, years_ahead, "breach", 1)
-        assert corrected.state.evaluated_at == corrected.state.last_notice_at == at(1)
-        assert step(ESCALATING, corrected.state, "breach", 60).notice is None
-        assert step(ESCALATING, corrected.state, "breach", 61).notice == "repeat"
+        years_ahead = step(ESCALATING, WatchState(), "breach", 6e6).state
+        corrected = step(ESCALATING, years_ahead, "breach", 1).state
+        assert corrected == replace(
+            years_ahead, pending_since=at(1), firing_since=at(1), last_notice_at=at(1), evaluated_at=at(1)
+        )
+        assert step(ESCALATING, corrected, "breach", 30).notice is None
+        assert step(ESCALATING, corrected, "breach", 31).notice == "escalated"
 
     def test_a_wrong_clock_ends_at_the_tolerance(self) -> None:
         ahead = replace(TOLD, evaluated_at=START + CLOCK_TOLERANCE)

@@ -105,13 +105,15 @@ class SteadyClock(RuleBasedStateMachine):
         check(self.world.told)
 
     def teardown(self) -> None:
-        """Once nobody silences it any more, a breach that stays is told, however wrong clocks were before."""
+        """Once nobody silences it, a breach that stays is told and escalates, however wrong clocks were before."""
         self.world.muting = None
         for _ in range(5):
             self.evaluate(1441, "breach")
         check(self.world.told)
-        assert self.world.alert is not None
-        assert self.world.alert.notices or self.world.alert.acknowledged
+        alert = self.world.alert
+        assert alert is not None
+        assert alert.notices or alert.acknowledged
+        assert alert.escalated or alert.acknowledged or self.world.rule.escalation_minutes is None
 
 
 class JumpingClock(SteadyClock):
