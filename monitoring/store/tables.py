@@ -162,6 +162,15 @@ class InferenceLog(SQLModel, table=True):
         default=None, sa_column=Column(ARRAY(DOUBLE_PRECISION)), description="per label, in the model's order"
     )
     error: str | None = Field(default=None, sa_column=Column(Text))
+    privacy_version_id: uuid.UUID | None = Field(default=None, description="the rule set that masked the row")
+    privacy_error: str | None = Field(
+        default=None, sa_column=Column(Text), description="why masking failed; then inputs are null"
+    )
+    bins: dict[str, Any] | None = Field(
+        default=None,
+        sa_column=Column(JSON(none_as_null=True)),
+        description="of masked features: the number of the frozen bin that the raw value fell in",
+    )
 
 
 class InferenceCount(SQLModel, table=True):

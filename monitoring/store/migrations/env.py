@@ -4,6 +4,7 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import monitoring.store.alert_tables
+import monitoring.store.privacy_tables
 import monitoring.store.tables  # noqa: F401
 
 context.configure(
