@@ -81,6 +81,9 @@ def test_a_gap_neither_repeats_nor_ends_an_alert(gap: Outcome) -> None:
     during = step(RULE, TOLD, gap, 600)
     assert (during.state.phase, during.notice, during.reason) == ("firing", None, gap)
     assert during.detail.endswith("told again at the next breach")
+    cooling = step(RULE, TOLD, gap, 5)
+    assert cooling.reason == gap
+    assert cooling.detail.endswith("cooldown until 2026-03-14T16:09:00Z")
 
 
 @pytest.mark.parametrize("gap", ["no_data", "too_few_samples"])
