@@ -35,7 +35,7 @@ Reason = Literal[
     "delivery_in_flight",
 ]
 
-CLOCK_TOLERANCE: Final = timedelta(hours=24)
+CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """A time further ahead than this was taken from a wrong clock."""
 
 _CLEARED: Final[dict[Phase, Reason]] = {

@@ -26,7 +26,7 @@ GROUP BY 1, 2 HAVING bool_or(d.state IN ('pending', 'sending')) AND NOT bool_or(
 def read_circumstances(session: Session, watches: Sequence[Watch], *, now: datetime) -> list[Circumstances]:
     """Return the circumstances of each watch, in two statements however many they are.
 
-    `last_sent_at` stays out: the outbox moves a state's own `last_notice_at` when a notice of it arrives.
+    When a notice last arrived stands in the state: the outbox moves its `last_notice_at`.
     """
     silences = _read_silences(session, now)
     in_flight = _read_in_flight(session, [watch for watch in watches if watch.alert_id is not None])
