@@ -1,13 +1,20 @@
 """Deployments: find, lock, list, and what serving them needs to know."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from sqlmodel import Session, col, func, select
 
 from monitoring.store.errors import NotFound
+from monitoring.store.privacy_facts import (
+    PrivacyFacts,
+    named_policy,
+    privacy_facts,
+    read_key_generations,
+    read_rule_sets,
+)
 from monitoring.store.tables import Deployment, Model
 
 
@@ -24,6 +31,8 @@ class ServingFacts:
     status: str
     traffic_percent: int
     updated_at: datetime
+    privacy_key_generation: int
+    privacy: PrivacyFacts | None = None
 
     @property
     def is_active(self) -> bool:
@@ -94,7 +103,7 @@ def read_serving_facts(session: Session, deployment_ids: Sequence[uuid.UUID]) ->
         .join(Model, col(Model.id) == col(Deployment.model_id))
         .where(col(Deployment.id).in_(deployment_ids))
     )
-    return {deployment.id: _facts(deployment, sha256) for deployment, sha256 in found}
+    return {facts.deployment_id: facts for facts in _facts(session, found)}
 
 
 def read_active_facts(session: Session, project_id: uuid.UUID | None = None) -> list[ServingFacts]:
@@ -108,18 +117,26 @@ def read_active_facts(session: Session, project_id: uuid.UUID | None = None) -> 
         .where(*where)
         .order_by(col(Deployment.created_at), col(Deployment.id))
     )
-    return [_facts(deployment, sha256) for deployment, sha256 in found]
+    return _facts(session, found)
 
 
-def _facts(deployment: Deployment, mojo_sha256: str) -> ServingFacts:
-    return ServingFacts(
-        deployment_id=deployment.id,
-        project_id=deployment.project_id,
-        model_id=deployment.model_id,
-        mojo_sha256=mojo_sha256,
-        name=deployment.name,
-        stage=deployment.stage,
-        status=deployment.status,
-        traffic_percent=int(deployment.config["traffic_percent"]),
-        updated_at=deployment.updated_at,
-    )
+def _facts(session: Session, found: Iterable[tuple[Deployment, str]]) -> list[ServingFacts]:
+    rows = list(found)
+    rule_sets = read_rule_sets(session, {named for each, _ in rows if (named := named_policy(each.config)) is not None})
+    generations = read_key_generations(session, {each.project_id for each, _ in rows})
+    return [
+        ServingFacts(
+            deployment_id=deployment.id,
+            project_id=deployment.project_id,
+            model_id=deployment.model_id,
+            mojo_sha256=mojo_sha256,
+            name=deployment.name,
+            stage=deployment.stage,
+            status=deployment.status,
+            traffic_percent=int(deployment.config["traffic_percent"]),
+            updated_at=deployment.updated_at,
+            privacy_key_generation=generations[deployment.project_id],
+            privacy=privacy_facts(deployment.config, rule_sets, key_generation=generations[deployment.project_id]),
+        )
+        for deployment, mojo_sha256 in rows
+    ]
