@@ -118,10 +118,10 @@ class World:
         return Circumstances(now=self.wall, muting=self.muting, in_flight=self.in_flight and self.unsent)
 
     def _live(self) -> None:
-        """Let the time since the last step pass; more than a day back means that the clock had been wrong."""
+        """Let the time since the last step pass; more than five minutes back: the clock had been wrong."""
         seen, latest = self.seen or self.wall, self.latest or self.wall
         self.steady = self.steady and self.wall >= latest
-        if latest - self.wall > minutes(1440):
+        if latest - self.wall > minutes(5):
             seen = latest = self.wall
         passed = max(self.wall - seen, timedelta(0))
         self.lived += passed
