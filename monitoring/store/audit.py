@@ -6,9 +6,10 @@ from typing import Any
 from sqlmodel import Session, SQLModel, col, func, select
 
 from monitoring.store.alert_tables import Alert, AlertRule, Channel, Delivery, Silence
+from monitoring.store.privacy_tables import PrivacyPolicy
 from monitoring.store.tables import ApiKey, AuditEvent, Deployment, Model, Project
 
-Subject = Project | ApiKey | Model | Deployment | Channel | AlertRule | Alert | Silence | Delivery
+Subject = Project | ApiKey | Model | Deployment | Channel | AlertRule | Alert | Silence | Delivery | PrivacyPolicy
 _NEVER_RECORDED = {"api_key": {"secret_sha256"}, "channel": {"config"}}
 
 
