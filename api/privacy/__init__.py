@@ -1,0 +1,1 @@
+"""Finding personal data and masking it before it leaves the process."""
