@@ -10,6 +10,7 @@ _COMMANDS = {
     "demo": ("api.cli.demo.command:demo_command", "Train, deploy, predict and watch drift on real data."),
     "rules": ("api.cli.rules.command:rules_group", "Apply, list and export alert rules and channels as a file."),
     "channels": ("api.cli.channels:channels_group", "List and test the channels that notices go to."),
+    "privacy": ("api.cli.privacy.command:privacy_group", "Find personal data in files; rotate a project's key."),
     "key": ("api.cli.keys:key_group", "Manage API keys on this machine."),
     "api": ("api.cli.serve:api_command", "Serve the API alone."),
     "migrate": ("api.cli.migration:migrate_command", "Bring the database to this version's schema."),

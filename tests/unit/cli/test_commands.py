@@ -11,7 +11,9 @@ from api.cli.main import main
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("command", ["up", "status", "demo", "api", "migrate", "version", "key", "rules", "channels"])
+@pytest.mark.parametrize(
+    "command", ["up", "status", "demo", "api", "migrate", "version", "key", "rules", "channels", "privacy"]
+)
 def test_every_command_has_help(command: str) -> None:
     found = CliRunner().invoke(main, [command, "--help"])
     assert found.exit_code == 0, found.output
