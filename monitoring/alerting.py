@@ -228,8 +228,7 @@ def _tell(
     notice = _owed(state)
     told = replace(state, told=True, escalation_told=state.escalated, last_notice_at=circumstances.now)
     reason: Reason = "repeated" if notice == "repeat" else "told"
-    text = "told" if happened else "told again" if notice == "repeat" else "told now"
-    return Step(state=told, notice=notice, reason=happened or reason, detail=f"{detail}; {text}")
+    return Step(state=told, notice=notice, reason=happened or reason, detail=detail)
 
 
 def _owed(state: WatchState) -> NoticeKind:
@@ -268,7 +267,7 @@ def _end(rule: Rule, state: WatchState, circumstances: Circumstances, reason: Re
         return Step(state=ended, notice=None, reason=reason, detail=detail)
     if held := _resolve_held_back(rule, state, circumstances):
         return Step(state=ended, notice=None, reason=reason, detail=f"{detail}; {held}")
-    return Step(state=ended, notice="resolved", reason=reason, detail=f"{detail}; told")
+    return Step(state=ended, notice="resolved", reason=reason, detail=detail)
 
 
 def _resolve_held_back(rule: Rule, state: WatchState, circumstances: Circumstances) -> str | None:

@@ -114,8 +114,8 @@ def judge(rule: Rule, reading: Reading) -> Verdict:
 
 
 def _comparison(rule: Rule, value: float, negation: str = "") -> str:
-    """Write value and threshold in six digits, or in full where six would not tell them apart."""
-    shown, limit = f"{value:.6g}", f"{rule.threshold:.6g}"
+    """Write the value in four digits and the threshold in six, or both in full where that would not tell them apart."""
+    shown, limit = f"{value:.4g}" if abs(value) < 1000 else f"{value:.6g}", f"{rule.threshold:.6g}"
     if shown == limit:
         shown, limit = f"{value!r}", f"{rule.threshold!r}"
     unit = UNITS[rule.metric]

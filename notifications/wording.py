@@ -53,10 +53,17 @@ def link(notice: Notice) -> str | None:
     return notice.link if notice.link and notice.link.startswith(("http://", "https://")) else None
 
 
-def number(value: float, metric: str | None) -> str:
-    """Return a figure with its unit: six significant digits, no exponent for large ones."""
-    figure = f"{value:.0f}" if math.isfinite(value) and abs(value) >= 100_000 else f"{value:.6g}"
+def number(value: float, metric: str | None, *, digits: int = 6) -> str:
+    """Return a figure with its unit: some significant digits, no exponent for large ones."""
+    figure = f"{value:.0f}" if math.isfinite(value) and abs(value) >= 10 ** (digits - 1) else f"{value:.{digits}g}"
     return figure + _UNITS.get(metric or "", "")
+
+
+def _measured(value: float, notice: Notice) -> str:
+    """Return a measured value in four digits, in six where four would not tell it from the threshold."""
+    shown = number(value, notice.metric, digits=4)
+    is_told_apart = notice.threshold is None or shown != number(notice.threshold, notice.metric)
+    return shown if is_told_apart else number(value, notice.metric)
 
 
 def _finding(notice: Notice) -> str:
@@ -64,7 +71,7 @@ def _finding(notice: Notice) -> str:
         return _condition(notice) or ""
     if notice.cause == "no_data":
         return f"no data for {_watched(notice)}"
-    value = "" if notice.value is None else f" {number(notice.value, notice.metric)}"
+    value = "" if notice.value is None else f" {_measured(notice.value, notice)}"
     return f"{_watched(notice)}{value} {_bound(notice)}"
 
 
@@ -86,7 +93,7 @@ def _value(notice: Notice) -> str | None:
     if notice.value is None:
         return "no data" if notice.cause == "no_data" else None
     on = "" if notice.samples is None else f" (on {notice.samples} samples)"
-    return number(notice.value, notice.metric) + on
+    return _measured(notice.value, notice) + on
 
 
 def _severity(notice: Notice) -> str:
