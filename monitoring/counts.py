@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from monitoring.bins import Counts
+from monitoring.masked import bins_column, count_masked, without_values
 from monitoring.payloads import LogBatch
-from monitoring.profile import Binned, Profile
+from monitoring.profile import Binned, FeatureProfile, Profile
 from monitoring.samples import WindowSample
 
 
@@ -17,7 +19,8 @@ class WindowCounts:
     """How many rows fell in each bin of a profile; counts of parts of a window add up to the counts of the whole.
 
     `features`, `score` and `labels` count the `rows` that have inputs; `answers` (bins: `Profile.answers`) counts the
-    skipped ones too.
+    skipped ones too. `masked` are the rows by feature whose value was masked: `features` counts them by the bin that
+    was kept, but for `known` of them, which are known labels.
     """
 
     rows: int
@@ -26,6 +29,8 @@ class WindowCounts:
     score: Counts | None
     labels: Counts | None
     answers: Counts
+    masked: NDArray[np.int64]
+    known: NDArray[np.int64]
 
     @classmethod
     def empty(cls, profile: Profile) -> "WindowCounts":
@@ -37,6 +42,8 @@ class WindowCounts:
             score=None if profile.score is None else _zeros(profile.score),
             labels=None if profile.labels is None else _zeros(profile.labels),
             answers=_zeros(profile.answers),
+            masked=np.zeros(len(profile.features), dtype=np.int64),
+            known=np.zeros(len(profile.features), dtype=np.int64),
         )
 
     def __add__(self, other: "WindowCounts") -> "WindowCounts":
@@ -48,6 +55,8 @@ class WindowCounts:
             None if self.score is None or other.score is None else self.score + other.score,
             None if self.labels is None or other.labels is None else self.labels + other.labels,
             self.answers + other.answers,
+            self.masked + other.masked,
+            self.known + other.known,
         )
 
 
@@ -57,14 +66,27 @@ def _zeros(binned: Binned) -> Counts:
 
 def count_batch(profile: Profile, batch: LogBatch) -> WindowCounts:
     """Return the counts of one batch."""
+    counted = [_count_feature(feature, batch) for feature in profile.features]
     return WindowCounts(
         rows=batch.inputs.height,
         skipped=batch.skipped,
-        features=tuple(feature.binned.bins.count(batch.inputs[feature.name]) for feature in profile.features),
+        features=tuple(counts for counts, _, _ in counted),
         score=None if profile.score is None else profile.score.bins.count(batch.answers["score"]),
         labels=None if profile.labels is None else profile.labels.bins.count(batch.answers["prediction"]),
         answers=_count_answers(profile, batch),
+        masked=np.array([masked for _, masked, _ in counted], dtype=np.int64),
+        known=np.array([known for _, _, known in counted], dtype=np.int64),
     )
+
+
+def _count_feature(feature: FeatureProfile, batch: LogBatch) -> tuple[Counts, int, int]:
+    """Return the counts, how many rows of them are masked, and how many masked ones are known labels."""
+    values, bins = batch.inputs[feature.name], feature.binned.bins
+    if batch.bins is None or feature.name not in batch.bins.columns:
+        return bins.count(values), 0, 0
+    kept = batch.bins[feature.name]
+    counts, known = count_masked(bins, kept)
+    return counts + bins.count(values.filter(kept.is_null())), kept.len() - kept.null_count(), known
 
 
 def _count_answers(profile: Profile, batch: LogBatch) -> Counts:
@@ -79,10 +101,24 @@ def count_window(profile: Profile, batches: Iterable[LogBatch]) -> WindowCounts:
 
 
 def fold(profile: Profile, batches: Iterable[LogBatch]) -> tuple[WindowCounts, pl.DataFrame | None]:
-    """Return the counts of all batches and a bounded sample of their rows; one batch is held at a time."""
+    """Return the counts of all batches and a bounded sample of their rows; one batch is held at a time.
+
+    In the sample a feature with masked values is there by its bins: of a number their names, of a label KNOWN_OR_NOT.
+    """
     counts = WindowCounts.empty(profile)
     sample = WindowSample(profile.features, profile.category)
     for batch in batches:
         counts += count_batch(profile, batch)
         sample.add(batch)
-    return counts, sample.frame()
+    drawn = sample.frame()
+    return counts, None if drawn is None else _by_bins(profile, drawn)
+
+
+def _by_bins(profile: Profile, sample: pl.DataFrame) -> pl.DataFrame:
+    kept = {f.name: sample[bins_column(f.name)] for f in profile.features if bins_column(f.name) in sample.columns}
+    shown = [
+        without_values(sample[f.name], kept[f.name], f.binned.bins)
+        for f in profile.features
+        if f.name in kept and kept[f.name].null_count() < sample.height
+    ]
+    return sample.with_columns(shown).drop([bins_column(name) for name in kept])

@@ -14,8 +14,9 @@ from evidently.legacy.calculations.stattests import StatTest, register_stattest
 from evidently.legacy.core import ColumnType
 from evidently.presets import DataDriftPreset
 
-from monitoring.bins import LabelBins, NumericBins
+from monitoring.bins import LabelBins
 from monitoring.features import prediction_column
+from monitoring.masked import KNOWN_OR_NOT, bin_names, known_or_not
 from monitoring.measurement import DriftMeasurement
 from monitoring.profile import Binned, Profile
 from monitoring.psi import MODERATE_FROM
@@ -111,14 +112,19 @@ def _free_name(name: str, taken: Mapping[str, float]) -> str:
 def _drawable(before: pl.Series, now: pl.Series, binned: Binned) -> tuple[pl.Series, pl.Series]:
     """Return both samples as columns Evidently can draw: finite numbers, or short labels without nulls.
 
-    A numeric column whose numbers make no histogram on one side is drawn by its bins, a long tail of labels as `other`.
+    A numeric column whose numbers make no histogram on one side, or are masked, is drawn by its bins; of masked labels
+    is drawn whether they are known, a long tail of others as `other`.
     """
     if isinstance(binned.bins, LabelBins):
+        if now.dtype == KNOWN_OR_NOT:
+            return known_or_not(before, binned.bins).cast(pl.String), now.cast(pl.String)
         return _labels(before, binned.bins), _labels(now, binned.bins)
+    if now.dtype == pl.String:
+        return bin_names(before, binned.bins), now
     numbers = (_finite(before), _finite(now))
     if all(_has_histogram(side) for side in (*numbers, pl.concat(numbers))):
         return numbers
-    return _bin_names(before, binned.bins), _bin_names(now, binned.bins)
+    return bin_names(before, binned.bins), bin_names(now, binned.bins)
 
 
 def _finite(values: pl.Series) -> pl.Series:
@@ -134,10 +140,6 @@ def _has_histogram(numbers: pl.Series) -> bool:
     with np.errstate(over="ignore"):
         span = np.ptp(values) or 1.0  # numpy opens a constant's range to one
     return bool(np.isfinite(span) and span / 1000 > np.spacing(np.abs(values).max()))
-
-
-def _bin_names(values: pl.Series, bins: NumericBins) -> pl.Series:
-    return pl.Series([bins.names[place] for place in bins.positions(values)], dtype=pl.String)
 
 
 def _labels(values: pl.Series, bins: LabelBins) -> pl.Series:

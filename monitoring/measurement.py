@@ -1,32 +1,40 @@
 """A window measured against a profile: counts per frozen bin turned into PSI."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from monitoring.bins import MISSING, UNSEEN, Counts, NumericBins
 from monitoring.counts import WindowCounts
+from monitoring.masked import collapse
 from monitoring.profile import Binned, Profile
 from monitoring.psi import INSUFFICIENT_DATA, Status, band, critical_value, overall, psi
 
 MIN_ROWS = 100
+HIDDEN_AT_MOST = 0.01
+"""The share of masked known labels up to which a feature is measured by its other rows, label by label."""
 
 
 @dataclass(frozen=True)
 class BinnedDrift:
-    """One distribution's drift. `psi` is None when the window has no rows; shares are of 1."""
+    """One distribution's drift. `psi` is None when the window has no rows; shares are of 1.
+
+    `masked_share` are the rows whose value was masked. Masked numbers are measured as others are; a label's bin nobody
+    knows, so with more than HIDDEN_AT_MOST of them both sides are measured as known, missing, unseen.
+    """
 
     psi: float | None
     status: Status
     critical_value: float | None
     missing_share: float | None
     unseen_share: float | None
+    masked_share: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON data."""
-        return dict(vars(self))
+        """Return plain JSON data, without `masked_share`, which only features have."""
+        return {name: value for name, value in vars(self).items() if name != "masked_share"}
 
 
 @dataclass(frozen=True)
@@ -43,8 +51,13 @@ class DriftMeasurement:
     skipped_rows: int
 
     def features_json(self) -> dict[str, dict[str, Any]]:
-        """Return {name: {psi, status, critical_value, missing_share, unseen_share, importance}}."""
-        return {name: {**drift.to_json(), "importance": self.importance[name]} for name, drift in self.features.items()}
+        """Return {name: {psi, status, critical_value, missing_share, unseen_share, importance, masked_share?}}."""
+        return {
+            name: drift.to_json()
+            | {"importance": self.importance[name]}
+            | ({"masked_share": drift.masked_share} if drift.masked_share else {})
+            for name, drift in self.features.items()
+        }
 
     def prediction_json(self) -> dict[str, Any]:
         """Return the predictions' drift and, in classification, {label: {expected, actual}} shares."""
@@ -56,8 +69,10 @@ def measure(profile: Profile, counts: WindowCounts, *, min_rows: int = MIN_ROWS)
     """Return the window's drift; below `min_rows` every status is `insufficient_data`, whatever the values."""
     enough = counts.rows >= min_rows
     features = {
-        feature.name: _drift(feature.binned, actual, enough=enough)
-        for feature, actual in zip(profile.features, counts.features, strict=True)
+        feature.name: _feature_drift(feature.binned, actual, int(masked), int(known), enough=enough)
+        for feature, actual, masked, known in zip(
+            profile.features, counts.features, counts.masked, counts.known, strict=True
+        )
     }
     values = [drift.psi for drift in features.values() if drift.psi is not None]
     status, mean = overall(values) if values else (INSUFFICIENT_DATA, None)
@@ -76,14 +91,25 @@ def measure(profile: Profile, counts: WindowCounts, *, min_rows: int = MIN_ROWS)
 def _prediction_drift(profile: Profile, counts: WindowCounts, *, enough: bool) -> BinnedDrift:
     """Drift of the score where the profile bins it, else of the labels."""
     if profile.score is not None and counts.score is not None:
-        return _drift(profile.score, counts.score, enough=enough)
+        return _drift(_expected(profile.score), counts.score, enough=enough)
     if profile.labels is None or counts.labels is None:
         raise ValueError("A profile must bin scores or labels")
-    return _drift(profile.labels, counts.labels, enough=enough)
+    return _drift(_expected(profile.labels), counts.labels, enough=enough)
 
 
-def _drift(binned: Binned, actual: Counts, *, enough: bool) -> BinnedDrift:
-    expected = np.asarray(binned.expected, dtype=np.int64)
+def _expected(binned: Binned) -> Counts:
+    return np.asarray(binned.expected, dtype=np.int64)
+
+
+def _feature_drift(binned: Binned, actual: Counts, masked: int, known: int, *, enough: bool) -> BinnedDrift:
+    expected, rows = _expected(binned), int(actual.sum()) + known
+    if known > HIDDEN_AT_MOST * rows:
+        expected, actual = collapse(expected), collapse(actual, known)
+    drift = _drift(expected, actual, enough=enough)
+    return replace(drift, masked_share=masked / rows) if masked else drift
+
+
+def _drift(expected: Counts, actual: Counts, *, enough: bool) -> BinnedDrift:
     rows = int(actual.sum())
     if rows == 0:
         return BinnedDrift(None, INSUFFICIENT_DATA, None, None, None)

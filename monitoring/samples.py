@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from monitoring.features import FeatureSpec, prediction_column
+from monitoring.masked import bins_column
 from monitoring.payloads import LogBatch
 from monitoring.profile import Category, Predictions
 
@@ -70,12 +71,15 @@ class WindowSample:
         hopeful = np.arange(draws.size) if self._bound is None else np.flatnonzero(draws < self._bound)
         places = hopeful[_smallest(draws[hopeful], self._rows)]
         self._draws.append(draws[places])
-        self._frames.append(_beside(batch.inputs[places], batch.answers[places], self._category, self._features))
+        frame = _beside(batch.inputs[places], batch.answers[places], self._category, self._features)
+        if batch.bins is not None:
+            frame = frame.with_columns(column.alias(bins_column(column.name)) for column in batch.bins[places])
+        self._frames.append(frame)
         if sum(kept.size for kept in self._draws) >= 2 * self._rows:
             self._settle()
 
     def frame(self) -> pl.DataFrame | None:
-        """Return the sample, smallest draw first; None when no batch was added."""
+        """Return the sample, smallest draw first, masked features with their bins; None when no batch was added."""
         if not self._frames:
             return None
         self._settle()
@@ -85,7 +89,7 @@ class WindowSample:
         """Keep the smallest draws of all; once there are enough of them the largest is the bound."""
         draws = np.concatenate(self._draws)
         places = _smallest(draws, self._rows)
-        self._draws, self._frames = [draws[places]], [pl.concat(self._frames)[places]]
+        self._draws, self._frames = [draws[places]], [pl.concat(self._frames, how="diagonal")[places]]
         if places.size == self._rows:
             self._bound = draws[places][-1]
 

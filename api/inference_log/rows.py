@@ -11,20 +11,40 @@ from monitoring.store.inference_ids import Stamp
 
 COLUMNS = (
     "deployment_id, created_at, id, request_id, status_code, latency_ms, "
-    "inputs, prediction, score, probabilities, error"
+    "inputs, prediction, score, probabilities, error, privacy_version_id, privacy_error, bins"
 )
 _NULL = b"\\N"
+_UNMASKED = b"\t\\N\t\\N\t\\N\n"  # how a row ends that no privacy policy touched
 _LONGEST_ERROR = 1000
 _LARGEST_REFUSED_INPUT_BYTES = 64 * 1024
 _encode_json = msgspec.json.Encoder().encode  # also of plain numbers: five times as fast as repr
 
 
+class Masking(msgspec.Struct, frozen=True):
+    """What masking leaves beside the masked inputs: which rule set did it, and for each row why it failed, and `bins`.
+
+    `bins` says where in the reference's frozen bins the raw values of masked features fell.
+    """
+
+    version_id: str
+    errors: Sequence[str | None]
+    bins: Sequence[dict[str, int | str] | None]
+
+    def line_ends(self) -> list[bytes]:
+        """Return what ends each row's line, its newline included."""
+        version = self.version_id.encode()
+        return [
+            b"\t%b\t%b\t%b\n" % (version, _NULL if error is None else _text(error), _accepted_input(bins or None))
+            for error, bins in zip(self.errors, self.bins, strict=True)
+        ]
+
+
 class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What one request leaves in the log: `row_count` rows that share instant, status and latency.
 
-    Each sequence is None or has one item a row. `inputs` are JSON objects, or None for a row whose payload is not kept.
-    `size_bytes` is roughly what they take. `lines` holds the rows once they are encoded; the writer encodes the others
-    when it stores them, many at once, which is cheaper by far than one by one.
+    Each sequence is None or has one item a row. `inputs` are JSON objects, masked when there is a `masking`, or None
+    for a row whose payload is not kept. `size_bytes` is roughly what they take. `lines` holds the rows once they are
+    encoded; the writer encodes the others when it stores them, many at once, which is cheaper by far than one by one.
     """
 
     stamp: Stamp
@@ -39,6 +59,7 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
     scores: Sequence[float] | None = None
     probabilities: Sequence[Sequence[float]] | None = None
     errors: Sequence[str] | None = None
+    masking: Masking | None = None
 
     def encoded(self) -> "LoggedRequest":
         """Return the same with its rows encoded: for a large request, by the thread that scored it."""
@@ -76,7 +97,9 @@ class LoggedRequest(msgspec.Struct, frozen=True, kw_only=True):
             b"\t".join((head, row_id, middle, inputs, label, score, probabilities, error))
             for row_id, inputs, label, score, probabilities, error in rows
         ]
-        return b"\n".join((*lines, b""))
+        if self.masking is None:
+            return _UNMASKED.join((*lines, b""))
+        return b"".join([part for row in zip(lines, self.masking.line_ends(), strict=True) for part in row])
 
 
 @lru_cache(maxsize=16)

@@ -34,7 +34,11 @@ class LabelShare(msgspec.Struct, frozen=True):
 
 
 class FeatureDrift(msgspec.Struct, frozen=True):
-    """One feature's drift; `critical_value` is what PSI stays below in 99 % of windows without drift."""
+    """One feature's drift; `critical_value` is what PSI stays below in 99 % of windows without drift.
+
+    `masked_share`, where there is one, is of the rows whose value was masked; with more than 1 % of masked known labels
+    a categorical feature is measured by whether its values are known, missing or unseen.
+    """
 
     psi: float | None
     status: DriftStatus
@@ -42,6 +46,7 @@ class FeatureDrift(msgspec.Struct, frozen=True):
     missing_share: float | None = None
     unseen_share: float | None = None
     importance: float | None = None
+    masked_share: float | UnsetType = UNSET
 
 
 class PredictionDrift(msgspec.Struct, frozen=True):

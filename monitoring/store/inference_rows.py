@@ -17,7 +17,7 @@ from adbc_driver_manager import Error as AdbcError
 from adbc_driver_postgresql import StatementOptions
 
 from monitoring.features import FeatureSpec
-from monitoring.payloads import LogBatch, decode_inputs
+from monitoring.payloads import LogBatch, decode_masked
 from monitoring.windows import Window
 
 _BATCH_BYTES = 2 << 20  # some 5,000 rows: measured faster than larger ones, which leave the processor's caches
@@ -91,7 +91,8 @@ def _with_timeout(database_url: str) -> str:
 def _query(deployment_id: uuid.UUID, window: Window, *, inputs: bool = True) -> str:
     """Literals, not parameters: ADBC streams by COPY only without them, and the planner prunes partitions by them."""
     return (
-        f"SELECT {'inputs' if inputs else 'NULL'}::text AS inputs, prediction, score, "
+        f"SELECT {'inputs' if inputs else 'NULL'}::text AS inputs, {'bins' if inputs else 'NULL'}::text AS bins, "
+        "prediction, score, "
         "uuid_hash_extended(id, 0) AS draw FROM inference_log "
         f"WHERE deployment_id = '{uuid.UUID(str(deployment_id))}' AND status_code = 200 "
         f"AND created_at >= '{window.start.isoformat()}' AND created_at < '{window.end.isoformat()}'"
@@ -114,9 +115,11 @@ def _log_batch(batch: pa.RecordBatch, features: Sequence[FeatureSpec]) -> LogBat
     with_inputs = rows.filter(pl.col("inputs").is_not_null())
     bare = rows.filter(pl.col("inputs").is_null())
     answer = ("prediction", "score", "draw")
+    inputs, bins = decode_masked(with_inputs["inputs"], with_inputs["bins"], features)
     return LogBatch(
-        inputs=decode_inputs(with_inputs["inputs"], features),
+        inputs=inputs,
         answers=with_inputs.select(answer),
         skipped=bare.height,
         bare_answers=bare.select(answer),
+        bins=bins,
     )
