@@ -32,7 +32,7 @@ def check_rule(pii_type: str, action: str, config: Mapping[str, Any], *, profile
     """Return the configuration with its defaults filled in; raises RuleRefused naming the field at fault.
 
     With `profile` that profile's own limits hold too: PCI DSS shows at most the first six and last four digits of a
-    card number (requirement 3.4.1), and keeps nothing of security codes, PINs and track data (3.3.1).
+    card number (requirements 3.4.1 and 3.5.1), and keeps nothing of security codes, PINs and track data (3.3.1).
     """
     if pii_type not in CATALOGUE:
         raise RuleRefused("pii_type", "is not a known type of personal data")
