@@ -13,6 +13,11 @@ WORK_POOL = "pilothouse"
 _PROBE_TIMEOUT_S = 3.0
 # these would make it talk to another server, or name a profile that our own Prefect home does not have
 _FOREIGN = ("PREFECT_API_URL", "PREFECT_API_KEY", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH", "PREFECT_HOME")
+# A watch run each minute would otherwise stay for good; whoever wants to keep them longer says so in the environment.
+_TIDY = {
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+    "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(14 * 24 * 3600),
+}
 
 
 def prefect_address(settings: Settings) -> str:
@@ -39,7 +44,7 @@ def prefect_environment(
     if not is_loopback(settings.prefect_host) and "PREFECT_UI_API_URL" not in base:
         fixed["PREFECT_UI_API_URL"] = "/api"  # the browser is elsewhere: relative to where it found the UI
     kept = {name: value for name, value in base.items() if name not in _FOREIGN and name != "PILOTHOUSE_ADMIN_KEY"}
-    return {**kept, **fixed}
+    return {**_TIDY, **kept, **fixed}
 
 
 async def http_ok(client: httpx.AsyncClient, url: str) -> bool:

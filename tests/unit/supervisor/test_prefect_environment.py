@@ -39,3 +39,11 @@ def test_a_server_for_other_machines_tells_browsers_a_relative_address() -> None
     found = _environment(prefect_host="0.0.0.0")  # noqa: S104
     assert found["PREFECT_UI_API_URL"] == "/api"
     assert found["PREFECT_API_URL"] == "http://127.0.0.1:4200/api"
+
+
+def test_old_runs_go_after_two_weeks_unless_told_otherwise() -> None:
+    name = "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD"
+    assert _environment()[name] == "1209600"
+    asked = prefect_environment({name: "86400"}, Settings(), Home(Path("/h")), database_url="postgresql+asyncpg://x")
+    assert asked[name] == "86400"
+    assert "flow_runs" in _environment()["PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED"]
