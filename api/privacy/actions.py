@@ -22,9 +22,10 @@ def redacted(pii_type: str) -> str:
 def compile_action(pii_type: str, action: str, config: Mapping[str, Any], key: bytes) -> Act:
     """Return the function that gives what is kept of a value's text: None when it is dropped.
 
-    `config` is as `check_rule` returned it. `key` is the project's, for hash and pseudonymize. A value that cannot be
-    generalized is redacted.
+    `key` is the project's, for hash and pseudonymize. A value that cannot be generalized is redacted. Raises
+    RuleRefused when there is no such rule.
     """
+    config = check_rule(pii_type, action, config)
     if action == "mask":
         return compile_mask(pii_type, config["show_first"], config["show_last"], config["char"])
     if action == "hash":

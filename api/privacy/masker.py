@@ -15,6 +15,7 @@ _MAX_DEPTH: Final = 8
 _CACHED_TEXT: Final = 64
 _CACHED_VALUES: Final = 8192
 _CACHED_NAMES: Final = 4096
+_SHORTEST_KEY: Final = 16
 _EXACT_FLOAT: Final = 2.0**53
 
 
@@ -42,8 +43,8 @@ class FieldMasking:
 class Masked:
     """A record as it may leave the process, and what was masked by field: the record itself when nothing was."""
 
-    record: Mapping[str, Any]
-    touched: Mapping[str, FieldMasking]
+    record: dict[str, Any]
+    touched: dict[str, FieldMasking]
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +86,8 @@ class Masker:
         version_id: uuid.UUID,
         known_columns: frozenset[str] = frozenset(),
     ) -> None:
+        if len(key) < _SHORTEST_KEY:
+            raise ValueError(f"the key must have at least {_SHORTEST_KEY} bytes")
         self.version_id = version_id
         self.threshold = rule_set.threshold if threshold is None else threshold
         self._rules = dict(rule_set.rules)
@@ -98,7 +101,7 @@ class Masker:
         self._look_cached = lru_cache(_CACHED_VALUES, typed=True)(self._look)
         self._name_cached = lru_cache(_CACHED_NAMES)(self._mask_name)
 
-    def mask_record(self, record: Mapping[str, Any]) -> Masked:
+    def mask_record(self, record: dict[str, Any]) -> Masked:
         """Return the record masked; it is the caller's own object when nothing was touched."""
         touched: dict[str, FieldMasking] = {}
         return Masked(self._mask_items(record, touched), touched)
@@ -120,8 +123,8 @@ class Masker:
         return _Mapped(self._acts[pii_type], masking)
 
     def _mask_items(
-        self, record: Mapping[str, Any], touched: dict[str, FieldMasking], around: _Mapped | None = None, depth: int = 0
-    ) -> Mapping[str, Any]:
+        self, record: dict[str, Any], touched: dict[str, FieldMasking], around: _Mapped | None = None, depth: int = 0
+    ) -> dict[str, Any]:
         masked: dict[str, Any] | None = None
         for column, value in record.items():
             found = self._mask(column, value, around, depth)
@@ -131,8 +134,9 @@ class Masker:
                 continue
             if masked is None:
                 masked = dict(record)
-            del masked[column]
             stored_as = column if name is None else name.value
+            if name is not None or (found is not None and found.value is _DROPPED):
+                del masked[column]
             if found is None or found.value is not _DROPPED:
                 masked[stored_as] = value if found is None else found.value
             touched[stored_as] = why.masking

@@ -72,7 +72,7 @@ def _is_storable(value: str) -> bool:
 
 def _check_generalize(pii_type: str, settings: dict[str, Any]) -> dict[str, Any]:
     target = settings.pop("to", None)
-    if target not in _TARGETS:
+    if not isinstance(target, str) or target not in _TARGETS:
         raise RuleRefused("config.to", f"must be one of {', '.join(_TARGETS)}")
     if pii_type not in GENERALIZABLE[target]:
         targets = ", ".join(name for name, types in GENERALIZABLE.items() if pii_type in types) or "nothing"

@@ -93,14 +93,17 @@ def is_at_least_as_strict(other: RuleSet, than: RuleSet) -> bool:
     """
     if other.threshold > than.threshold:
         return False
-    return all(name in other.rules and _is_no_weaker(other.rules[name], rule) for name, rule in than.rules.items())
+    return all(
+        name in other.rules and _is_no_weaker(name, other.rules[name], rule) for name, rule in than.rules.items()
+    )
 
 
-def _is_no_weaker(other: Rule, rule: Rule) -> bool:
+def _is_no_weaker(pii_type: str, other: Rule, rule: Rule) -> bool:
     if RANKS[other.action] != RANKS[rule.action] or RANKS[rule.action] > RANKS["mask"]:
         return RANKS[other.action] >= RANKS[rule.action]
     if other.action != rule.action:
         return False
+    theirs, ours = (check_rule(pii_type, one.action, one.config) for one in (other, rule))
     if rule.action == "mask":
-        return all(other.config.get(name, 0) <= rule.config.get(name, 0) for name in _SHOWN)
-    return dict(other.config) == dict(rule.config)
+        return all(theirs[name] <= ours[name] for name in _SHOWN)
+    return theirs == ours
