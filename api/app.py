@@ -58,6 +58,17 @@ from api.routes.model_import import import_model
 from api.routes.model_predict import predict_by_model
 from api.routes.models import delete_model, explain_model, get_model, get_model_parameters, list_models
 from api.routes.predict import predict_by_deployment, predict_by_project
+from api.routes.privacy_policies import (
+    create_policy,
+    delete_policy,
+    get_policy,
+    get_version,
+    list_policies,
+    list_versions,
+    update_policy,
+)
+from api.routes.privacy_preview import list_pii_types, preview_policy
+from api.routes.privacy_rules import create_rule, delete_rule, get_rule, list_rules, replace_rule
 from api.routes.projects import (
     create_project,
     delete_project,
@@ -93,6 +104,8 @@ ROUTES = [
     *(create_alert_rule, list_alert_rules, get_alert_rule, replace_alert_rule, update_alert_rule, delete_alert_rule),
     *(list_history, list_alerts, get_alert, acknowledge, resolve, list_deliveries, retry_delivery),
     *(create_silence, list_silences, get_silence, replace_silence, delete_silence),
+    *(create_policy, list_policies, get_policy, update_policy, delete_policy, list_versions, get_version),
+    *(create_rule, list_rules, get_rule, replace_rule, delete_rule, preview_policy, list_pii_types),
 ]
 UPLOADS = [import_model]
 

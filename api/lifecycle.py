@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from api.privacy.column_maps import unknown_columns
 from api.scoring.registry import Registry
 from api.scoring.shelf import ModelUnloadable
 from api.swap import Swap
@@ -19,6 +20,8 @@ from monitoring.store.database import Database
 from monitoring.store.deployments import find_deployment, read_active_facts
 from monitoring.store.errors import Conflict, NotFound
 from monitoring.store.models import find_model
+from monitoring.store.privacy_facts import named_policy
+from monitoring.store.privacy_policies import attachment_error
 from monitoring.store.projects import find_project
 from monitoring.store.tables import Deployment, Model
 
@@ -76,14 +79,17 @@ class Lifecycle:
     def create(self, new: NewDeployment, by: By, keep: Keep) -> Deployment:
         """Deploy a model, in production by a swap; `keep` runs in the transaction of the change.
 
-        A model that does not load makes a `failed` deployment that replaces nothing. Raises NotFound and Unacceptable.
+        A model that does not load makes a `failed` deployment that replaces nothing. Raises NotFound, Unacceptable, or
+        Conflict when its privacy policy is a draft.
         """
         with self._database.transaction() as session:
             find_project(session, new.project_id)
             model = _model_of_project(session, new.model_id, new.project_id, by)
+            _check_privacy(session, new, model)
         loaded, failure = self._try_to_load(model)
         with self._database.transaction() as session:
             swap = Swap(session, new.project_id, by.actor, by.now)
+            _check_privacy(session, new, model)
             if new.stage == "staging" and failure is None:
                 _check_canary_share(session, new)
             deployment = Deployment(
@@ -237,6 +243,19 @@ def _deployment_of_model(model: Model, present: Deployment, now: datetime) -> De
         created_at=now,
         updated_at=now,
     )
+
+
+def _check_privacy(session: Session, new: NewDeployment, model: Model) -> None:
+    """Refuse a policy that is not the project's, and columns that the model has not."""
+    policy_id = named_policy(new.config)
+    wrong = None if policy_id is None else attachment_error(session, new.project_id, policy_id)
+    if wrong is not None:
+        raise Unacceptable("privacy_policy_id", wrong)
+    unknown = unknown_columns(
+        new.config.get("privacy_column_map") or {}, (feature["name"] for feature in model.features)
+    )
+    if unknown is not None:
+        raise Unacceptable("privacy_column_map", unknown)
 
 
 def _check_canary_share(session: Session, new: NewDeployment) -> None:

@@ -40,6 +40,7 @@ _TAGS = {
     "alerts": "What fired, and what became of it",
     "silences": "When not to tell",
     "deliveries": "What became of each notice, attempt by attempt",
+    "privacy": "What is personal data and what is done with it before anything is stored",
 }
 _METHODS = ("get", "put", "post", "delete", "patch")
 

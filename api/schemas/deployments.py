@@ -2,20 +2,29 @@
 
 import uuid
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from api.errors import FieldError, Invalid
+from api.privacy.column_maps import unknown_types
 from api.schemas.common import NO_NUL, JsonObject, Name
+from monitoring.store.privacy_facts import is_masking
 from monitoring.store.tables import Deployment, Model
 
 Stage = Literal["staging", "production"]
 Percent = Annotated[int, Meta(ge=1, le=100, description="share of traffic, 1-100 (100)")]
 Threshold = Annotated[float, Meta(ge=0, le=1, description="confidence threshold of PII detection, 0.0-1.0")]
 ShortText = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
-_NOT_YET = "not available yet: privacy policies come with a later version"
+ColumnMap = Annotated[
+    dict[Annotated[str, Meta(max_length=1000, pattern=NO_NUL)], ShortText],
+    Meta(max_length=10_000, description="which type of personal data a feature holds: {column: pii_type}"),
+]
+PolicyId = Annotated[uuid.UUID, Meta(description="an active privacy policy of the project")]
+AnonymizeLogs = Annotated[bool, Meta(description="mask personal data in the inference log (true with any privacy)")]
+AnonymizeResponse = Annotated[bool, Meta(description="mask what answers echo of the input (true with any privacy)")]
+_MASKED = {"privacy_anonymize_logs": True, "privacy_anonymize_response": True}
 
 
 class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,10 +32,10 @@ class DeploymentConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name | None = None
     traffic_percent: Percent | None = None
-    privacy_policy_id: ShortText | None = None
-    privacy_anonymize_logs: bool | None = None
-    privacy_anonymize_response: bool | None = None
-    privacy_column_map: dict[ShortText, ShortText] | None = None
+    privacy_policy_id: PolicyId | None = None
+    privacy_anonymize_logs: AnonymizeLogs | None = None
+    privacy_anonymize_response: AnonymizeResponse | None = None
+    privacy_column_map: ColumnMap | None = None
     privacy_threshold: Threshold | None = None
 
     def given(self) -> JsonObject:
@@ -41,17 +50,18 @@ class DeploymentCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stage: Stage
     name: Name | None = None
     traffic_percent: Percent | None = None
-    privacy_policy_id: ShortText | None = None
-    privacy_anonymize_logs: bool | None = None
-    privacy_anonymize_response: bool | None = None
-    privacy_column_map: dict[ShortText, ShortText] | None = None
+    privacy_policy_id: PolicyId | None = None
+    privacy_anonymize_logs: AnonymizeLogs | None = None
+    privacy_anonymize_response: AnonymizeResponse | None = None
+    privacy_column_map: ColumnMap | None = None
     privacy_threshold: Threshold | None = None
     config: DeploymentConfig | None = None
 
     def options(self) -> JsonObject:
         """Return the options as the deployment keeps them.
 
-        Raises Invalid: no name, flat and nested values that differ, or privacy asked for.
+        With privacy asked for in any way, logs and answers are masked unless it says otherwise. Raises Invalid: no
+        name, flat and nested values that differ, or a type of personal data that is none.
         """
         nested = self.config.given() if self.config else {}
         flat = {
@@ -65,15 +75,14 @@ class DeploymentCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         options = {"traffic_percent": 100} | nested | flat
         if "name" not in options:
             wrong.append(FieldError("name", "is required"))
-        wrong += [FieldError(name, _NOT_YET) for name, value in options.items() if _asks_for_privacy(name, value)]
+        unknown = unknown_types(options.get("privacy_column_map", {}))
+        if unknown is not None:
+            wrong.append(FieldError("privacy_column_map", unknown))
         if wrong:
             raise Invalid(*wrong)
-        return options
-
-
-def _asks_for_privacy(name: str, value: Any) -> bool:  # noqa: ANN401
-    """Say whether an option wants something of privacy: `false` and an empty map do not."""
-    return name.startswith("privacy_") and value is not False and value != {}
+        if "privacy_policy_id" in options:
+            options["privacy_policy_id"] = str(options["privacy_policy_id"])
+        return {**_MASKED, **options} if is_masking(options) else options
 
 
 class DeploymentMade(msgspec.Struct, frozen=True):

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 CHANNEL = "pilothouse"
-Changed = Literal["deployment", "project", "key", "policy"]
+Changed = Literal["deployment", "project", "key"]
 
 
 def announce(session: Session, kind: Changed, identifier: object) -> None:

@@ -14,6 +14,7 @@ from tests.h2o_models import TrainedModels
 from tests.integration.alerts.furnishing import furnish_watch
 from tests.integration.api.conftest import Installation, client_of, installed
 from tests.integration.api.test_models import send
+from tests.integration.privacy.furnishing import furnish_privacy
 
 BUDGET_S = 45
 CHECKS = (  # all but `positive_data_acceptance`: what a field may not say can depend on the state, or on the clock
@@ -38,6 +39,9 @@ CONFIG = """
 "path.alert_id" = "{alert_id}"
 "path.silence_id" = "{silence_id}"
 "path.delivery_id" = "{delivery_id}"
+"path.policy_id" = "{policy_id}"
+"path.privacy_rule_id" = "{privacy_rule_id}"
+"path.privacy_version_id" = "{privacy_version_id}"
 
 [[operations]]  # these would take the others' subjects away
 include-operation-id = ["DeleteProject", "DeleteModel", "DeactivateDeployment"]
@@ -46,6 +50,10 @@ parameters = {{ "path.project_id" = "{nowhere}", "path.model_id" = "{nowhere}", 
 [[operations]]
 include-operation-id = ["DeleteChannel", "DeleteAlertRule", "DeleteSilence"]
 parameters = {{ "path.channel_id" = "{nowhere}", "path.rule_id" = "{nowhere}", "path.silence_id" = "{nowhere}" }}
+
+[[operations]]
+include-operation-id = ["DeletePrivacyPolicy", "DeletePrivacyRule"]
+parameters = {{ "path.policy_id" = "{nowhere}", "path.privacy_rule_id" = "{nowhere}" }}
 
 [[operations]]  # Prefect is away here, so a right answer is 503
 include-operation-id = ["RunDrift", "CancelJob"]
@@ -71,7 +79,8 @@ def furnish(installation: Installation, h2o_models: TrainedModels) -> dict[str, 
     deployment = made.json()["id"]
     with installation.database.transaction() as session:
         watch = furnish_watch(session, session.get_one(Deployment, uuid.UUID(deployment)))
-    return {"project": project, "model": model, "deployment": deployment, **watch}
+        privacy = furnish_privacy(session, uuid.UUID(project))
+    return {"project": project, "model": model, "deployment": deployment, **watch, **privacy}
 
 
 @pytest.mark.timeout(240)

@@ -18,6 +18,7 @@ from monitoring.store.keys import SCOPES, create_key
 from monitoring.store.tables import Artifact, Deployment, Job, Model, Project
 from tests.integration.alerts.furnishing import furnish_watch
 from tests.integration.api.conftest import Installation, client_of, installed
+from tests.integration.privacy.furnishing import furnish_privacy
 
 OPEN = {"/health/live", "/health/ready", "/metrics"}
 COLLECTIONS = {  # routes without an id, and what a key of one project, with every scope, is answered
@@ -26,11 +27,16 @@ COLLECTIONS = {  # routes without an id, and what a key of one project, with eve
     "ListModels": 200,
     "ListApiKeys": 200,
     "CreateApiKey": 201,
+    "CreatePrivacyPolicy": 404,  # in a project that is not the key's
+    "ListPrivacyPolicies": 200,
+    "ListPiiTypes": 200,
 }
 BY_NAME = ("project_id", "model_id", "deployment_id", "job_id", "key_id")
 BY_NAME += ("channel_id", "rule_id", "alert_id", "silence_id", "delivery_id")
+BY_NAME += ("policy_id", "privacy_rule_id", "privacy_version_id")
 RULE = {"name": "x", "metric": "error_rate", "operator": "gt", "threshold": 1, "severity": "info", "channels": []}
 CHANNEL = {"name": "x", "type": "email", "config": {"to": ["x@example.org"]}}
+PRIVACY_RULE = {"pii_type": "us_ssn", "action": "redact"}
 SILENCE = {"matchers": {"severity": "info"}, "ends_at": "2126-01-01T00:00:00Z"}
 FORM = {"file": ("f", b"x"), "reference": ("r", b"y")}
 BODIES: dict[str, dict[str, Any]] = {
@@ -60,6 +66,11 @@ BODIES: dict[str, dict[str, Any]] = {
     "RetryDelivery": {},
     "CreateSilence": {"json": SILENCE},
     "ReplaceSilence": {"json": SILENCE},
+    "CreatePrivacyPolicy": {"json": {"project_id": str(uuid.uuid4()), "name": "x"}},
+    "UpdatePrivacyPolicy": {"json": {"name": "x"}},
+    "PreviewPrivacyPolicy": {"json": {"inputs": {}}},
+    "CreatePrivacyRule": {"json": PRIVACY_RULE},
+    "ReplacePrivacyRule": {"json": PRIVACY_RULE},
     "SendFeedback": {"json": {"items": [{"inference_id": str(uuid.uuid4()), "actual": "yes"}]}},
 }
 
@@ -153,7 +164,7 @@ def _furnish(session: Session, name: str) -> Room:
     job = Job(id=uuid.uuid4(), kind="drift", project_id=project.id, deployment_id=deployment.id, status="succeeded")
     session.add(job)
     row, text = create_key(session, name="all", scopes=SCOPES, project_id=project.id)
-    watch = furnish_watch(session, deployment)
+    watch, privacy = furnish_watch(session, deployment), furnish_privacy(session, project.id)
     ids = {
         "project_id": str(project.id),
         "model_id": str(model.id),
@@ -161,6 +172,7 @@ def _furnish(session: Session, name: str) -> Room:
         "job_id": str(job.id),
         "key_id": row.id,
         **watch,
+        **privacy,
     }
     return Room(text, ids)
 

@@ -86,12 +86,13 @@ def test_the_same_option_flat_and_nested_may_agree(client: httpx.Client, deploy:
         ({"surprise": 1}, "surprise"),
         ({"config": {"surprise": 1}}, "config.surprise"),
         ({"privacy_policy_id": NOWHERE}, "privacy_policy_id"),
-        ({"privacy_anonymize_logs": True}, "privacy_anonymize_logs"),
-        ({"privacy_anonymize_response": True}, "privacy_anonymize_response"),
-        ({"privacy_column_map": {"email": "EMAIL"}}, "privacy_column_map"),
-        ({"privacy_threshold": 0.0}, "privacy_threshold"),
+        ({"privacy_policy_id": "hipaa"}, "privacy_policy_id"),
+        ({"privacy_anonymize_logs": "yes"}, "privacy_anonymize_logs"),
+        ({"privacy_column_map": {"AGE": "shoe_size"}}, "privacy_column_map"),
+        ({"privacy_column_map": {"email": "email_address"}}, "privacy_column_map"),
+        ({"config": {"privacy_column_map": []}}, "config.privacy_column_map"),
         ({"privacy_threshold": 1.1}, "privacy_threshold"),
-        ({"config": {"privacy_threshold": 0.5}}, "privacy_threshold"),
+        ({"config": {"privacy_threshold": -0.1}}, "config.privacy_threshold"),
     ],
 )
 def test_a_wrong_body_is_refused_by_field(
@@ -102,12 +103,6 @@ def test_a_wrong_body_is_refused_by_field(
     assert refused.status_code == 422, refused.text
     assert [error["field"] for error in refused.json()["errors"]] == [field]
     assert client.get(f"/api/mlops/projects/{project_id}/deployments").json()["total"] == 0
-
-
-def test_privacy_is_said_to_be_not_available_yet(client: httpx.Client, project_id: str, add_model: AddModel) -> None:
-    body = {"model_id": add_model(), "name": "scorer", "stage": "staging", "privacy_policy_id": NOWHERE}
-    refused = client.post(f"/api/mlops/projects/{project_id}/deployments", json=body)
-    assert "not available yet" in refused.json()["detail"]
 
 
 def test_an_unknown_project_or_model_is_not_found(client: httpx.Client, project_id: str, add_model: AddModel) -> None:

@@ -25,6 +25,7 @@ from monitoring.store.database import Database
 from monitoring.store.errors import Conflict
 from monitoring.store.ids import new_id
 from monitoring.store.keys import create_key
+from monitoring.store.privacy_tables import PrivacyKey, PrivacyPolicy, PrivacyRule, PrivacyVersion
 from monitoring.store.projects import create_project, delete_project
 from monitoring.store.tables import (
     ApiKey,
@@ -38,6 +39,7 @@ from monitoring.store.tables import (
     Project,
 )
 from tests.integration.alerts.furnishing import furnish_watch
+from tests.integration.privacy.furnishing import furnish_privacy
 
 EVERYTHING: tuple[type[SQLModel], ...] = (
     Project,
@@ -56,6 +58,10 @@ EVERYTHING: tuple[type[SQLModel], ...] = (
     Notice,
     Delivery,
     DeliveryAttempt,
+    PrivacyPolicy,
+    PrivacyRule,
+    PrivacyVersion,
+    PrivacyKey,
 )
 SHARED = "a" * 64
 
@@ -100,6 +106,7 @@ def furnish(session: Session, *, stage: str = "production", status: str = "activ
     )
     session.add(Feedback(deployment_id=deployment.id, inference_id=new_id(), predicted_at=now, label="yes"))
     furnish_watch(session, deployment)
+    furnish_privacy(session, project.id)
     minute = now.replace(second=0, microsecond=0)
     session.add(InferenceCount(deployment_id=deployment.id, minute=minute, status_code=200, row_count=1))
     session.flush()
