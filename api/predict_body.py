@@ -15,7 +15,6 @@ _decode_rows = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode_row = msgspec.json.Decoder(InputRow).decode
 _OUT_OF_RANGE = ("Number out of range", "Integer value out of range")
 _LONGEST_INTEGER = 400
-_NOT_YET = "not available yet: privacy policies come with a later version"
 
 
 class _InParts(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,33 +35,17 @@ class PredictBody(msgspec.Struct, frozen=True):
     doubt: Any = None  # Invalid | None; msgspec knows no exceptions
 
     def check(self) -> None:
-        """Raise Invalid for what no model could answer: no rows, too many, privacy asked for."""
-        if self.fits and self.options is _DEFAULT:
-            return
-        wrong = []
+        """Raise Invalid for what no model could answer: no rows, or too many."""
         if not self.rows:
-            wrong.append(FieldError("inputs", "holds no rows"))
+            raise Invalid(FieldError("inputs", "holds no rows"))
         if len(self.rows) > MAX_ROWS:
-            wrong.append(FieldError("inputs", f"holds {len(self.rows)} rows; at most {MAX_ROWS} go into one request"))
-        wrong += [FieldError(f"options.{name}", _NOT_YET) for name in self.privacy_asked]
-        if wrong:
-            raise Invalid(*wrong)
+            message = f"holds {len(self.rows)} rows; at most {MAX_ROWS} go into one request"
+            raise Invalid(FieldError("inputs", message))
 
     @property
     def fits(self) -> bool:
         """Say whether there are rows, and no more than a request may have."""
         return 0 < len(self.rows) <= MAX_ROWS
-
-    @property
-    def privacy_asked(self) -> list[str]:
-        """The privacy options that want something."""
-        options = self.options
-        asked = {
-            "privacy_policy_id": options.privacy_policy_id is not None,
-            "anonymize_logs": options.anonymize_logs,
-            "anonymize_response": options.anonymize_response,
-        }
-        return [name for name, wanted in asked.items() if wanted]
 
     def place(self, row: int, field: str | None) -> str:
         """Return the path of a field of a row, as it stands in the body."""

@@ -4,12 +4,14 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import numpy as np
 from msgspec import UNSET, UnsetType
 
-from api.inference_log.rows import LoggedRequest
+from api.inference_log.rows import LoggedRequest, Masking
+from api.privacy.serving import Privacy, Rows
 from api.schemas.predictions import (
     Contribution,
     InputRow,
@@ -36,12 +38,16 @@ class Predicted(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """What one request asks; `started` (time.perf_counter) is when it began, `size_bytes` how long its body was."""
+    """What one request asks; `started` (time.perf_counter) is when it began, `size_bytes` how long its body was.
+
+    `privacy` is what masks it, if anything does.
+    """
 
     rows: Sequence[InputRow]
     options: PredictOptions
     started: float
     size_bytes: int
+    privacy: Privacy | None = None
 
 
 def predict(served: Served, scorer: MojoScorer, asked: Asked) -> Predicted:
@@ -101,6 +107,10 @@ def _predicted(
     scores: Scores,
     contributions: list[list[Contribution]] | UnsetType = UNSET,
 ) -> Predicted:
+    inputs: Rows | None = encoded.inputs if asked.options.store_payload else None
+    warnings, masking = encoded.warnings, None
+    if asked.privacy is not None:
+        inputs, masking, warnings = _masked(asked.privacy, inputs, encoded)
     latency_ms = milliseconds_since(asked.started)
     at = stamp()
     rows = len(asked.rows)
@@ -111,7 +121,7 @@ def _predicted(
         model_id=served.facts.model_id,
         inference_ids=at.row_ids(rows),
         contributions=contributions,
-        warnings=[UnseenWarning(**warning) for warning in encoded.warnings] or UNSET,
+        warnings=[UnseenWarning(**warning) for warning in warnings] or UNSET,
     )
     logged = LoggedRequest(
         stamp=at,
@@ -120,12 +130,26 @@ def _predicted(
         latency_ms=latency_ms,
         row_count=rows,
         size_bytes=asked.size_bytes + _ROW_BYTES * rows,
-        inputs=encoded.inputs if asked.options.store_payload else None,
+        inputs=inputs,
         predictions=scores.labels,
         scores=scores.score,
         probabilities=scores.probabilities,
+        masking=masking,
     )
     return Predicted(_encode(answer), logged)
+
+
+def _masked(
+    privacy: Privacy, inputs: Rows | None, encoded: Encoded
+) -> tuple[Rows | None, Masking | None, list[dict[str, Any]]]:
+    """Return inputs and what is kept beside them as the log may have them, and warnings as the caller may."""
+    warnings = encoded.warnings
+    if warnings and privacy.response:
+        warnings = privacy.mask_echoes(warnings)
+    if not privacy.logs:
+        return inputs, None, warnings
+    rows, masking = privacy.mask_rows([None] * len(encoded.inputs) if inputs is None else inputs, binned=True)
+    return rows, masking, warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,9 +162,20 @@ class Refusal:
 
 
 def refused_rows(
-    deployment_id: uuid.UUID, refusal: Refusal, inputs: Sequence[InputRow | None], *, started: float
+    deployment_id: uuid.UUID,
+    refusal: Refusal,
+    inputs: Sequence[InputRow | None],
+    privacy: Privacy | None,
+    *,
+    started: float,
 ) -> LoggedRequest:
-    """Return the log rows of a request that is refused: one for each item of `inputs`, encoded."""
+    """Return the log rows of a request that is refused: one for each item of `inputs`, masked and encoded.
+
+    The reasons are logged as they are given.
+    """
+    masking = None
+    if privacy is not None and privacy.logs:
+        inputs, masking = privacy.mask_rows(inputs, binned=False)
     others = "another row of the batch was refused" if refusal.by_row else refusal.reason
     by_row = refusal.by_row or {}
     return LoggedRequest(
@@ -152,6 +187,7 @@ def refused_rows(
         size_bytes=0,
         inputs=inputs,
         errors=[by_row.get(place, others) for place in range(len(inputs))],
+        masking=masking,
     ).encoded()
 
 

@@ -6,12 +6,16 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from api.auth import KeyRing
 from api.changes import ChangeListener
 from api.gathering import Gathering
 from api.inference_log.writer import LogWriter
 from api.lifecycle import Lifecycle
+from api.privacy.keys import project_key
+from api.privacy.loading import PrivacyLoader
+from api.privacy.overrides import Overrides
 from api.scoring.jvm import start_jvm
 from api.scoring.registry import Registry
 from api.scoring.shelf import ScorerShelf
@@ -32,7 +36,9 @@ class Serving:
         self._jvm_heap_mb = settings.jvm_heap_mb
         self._database = Database(database.url, pool_size=3)  # predictions never queue behind management
         shelf = ScorerShelf(self._database, settings.home / "models", jvm_heap_mb=settings.jvm_heap_mb)
-        self.registry = Registry(self._database, shelf)
+        self.privacy = PrivacyLoader(self._database, partial(project_key, settings))
+        self.overrides = Overrides(self.privacy)
+        self.registry = Registry(self._database, shelf, self.privacy.of)
         self.writer = LogWriter(self._database)
         self.lifecycle = Lifecycle(database, self.registry)
         self.listener = ChangeListener(self._database, self.registry, key_ring)

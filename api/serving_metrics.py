@@ -25,6 +25,8 @@ class ServingCollector(Collector):
         yield _gauge("log_rows_waiting", "Inference-log rows not yet durable", counters.backlog_rows)
         yield _gauge("log_bytes_waiting", "Bytes of log rows not yet durable", counters.backlog_bytes)
         yield _gauge("log_writer_up", "1 while the inference log can be written", int(self._serving.writer.is_up))
+        failures = self._serving.privacy.failures.count
+        yield _counter("privacy_failures", "Input rows and messages that could not be masked, so left out", failures)
         yield _gauge("deployments_loaded", "Deployments whose model is in memory", len(self._serving.registry))
 
 

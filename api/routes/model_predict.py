@@ -18,13 +18,15 @@ from api.request import ApiRequest
 from api.routes.models import find_visible_model
 from api.routes.predict_operation import PredictOperation
 from api.schemas.models import ModelPredictAnswer
-from api.schemas.predictions import UnseenWarning
+from api.schemas.predictions import PredictOptions, UnseenWarning
 from api.scoring.errors import ContributionsUnavailable, InvalidRows
 from api.scoring.mojo import MojoScorer
 from api.scoring.recent import RecentScorers
 from api.scoring.shelf import ModelUnloadable
 from monitoring.store.database import Database
 from monitoring.store.errors import Conflict
+
+_NOT_HERE = "is for deployments: a model's own predictions are stored nowhere, and nothing masks them"
 
 
 @post(
@@ -61,8 +63,20 @@ async def predict_by_model(
     return await anyio.to_thread.run_sync(lambda: _predict(model_id, scorer, read_large_body(raw), started))
 
 
+def _check_no_privacy(options: PredictOptions) -> None:
+    """Raise Invalid for options that only deployments can follow."""
+    asked = {
+        "privacy_policy_id": options.privacy_policy_id,
+        "anonymize_logs": options.anonymize_logs,
+        "anonymize_response": options.anonymize_response,
+    }
+    if wrong := [FieldError(f"options.{name}", _NOT_HERE) for name, wanted in asked.items() if wanted]:
+        raise Invalid(*wrong)
+
+
 def _predict(model_id: uuid.UUID, scorer: MojoScorer, body: PredictBody, started: float) -> ModelPredictAnswer:
     body.check()
+    _check_no_privacy(body.options)
     explained = body.options.include_contributions
     try:
         encoded = scorer.encode(body.rows)

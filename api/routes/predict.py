@@ -44,7 +44,7 @@ async def predict_by_deployment(request: ApiRequest, deployment_id: FromPath[uui
     served = await serving.registry.deployment(deployment_id)
     principal: Principal = request.scope["user"]
     principal.require_project(served.facts.project_id, kind="deployment", identifier=deployment_id)
-    return _json(await PredictionCall(serving, served, started).answer(request))
+    return _json(await PredictionCall(serving, served, principal, started).answer(request))
 
 
 @HotHandler(
@@ -69,7 +69,7 @@ async def predict_by_project(request: ApiRequest, project_id: FromPath[uuid.UUID
         return await _routed(serving.registry, project_id, draw(options.routing_key))
 
     production = await _routed(serving.registry, project_id, 100.0)
-    return _json(await PredictionCall(serving, production, started).answer(request, pick))
+    return _json(await PredictionCall(serving, production, principal, started).answer(request, pick))
 
 
 async def _routed(registry: Registry, project_id: uuid.UUID, drawn: float) -> Served:

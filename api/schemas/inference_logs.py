@@ -10,8 +10,18 @@ from api.schemas.common import JsonObject
 from monitoring.store.inference_logs import LogRow
 
 
+class RowPrivacy(msgspec.Struct, frozen=True):
+    """Which version of a rule set masked a row's inputs; `error` says why it could not: then there are no inputs."""
+
+    version_id: uuid.UUID
+    error: str | None
+
+
 class InferenceLogView(msgspec.Struct, frozen=True):
-    """One logged input row. `prediction` is the label, in regression the value; null when the request failed."""
+    """One logged input row. `prediction` is the label, in regression the value; null when the request failed.
+
+    `privacy` is null when nothing masked the row.
+    """
 
     id: uuid.UUID
     deployment_id: uuid.UUID
@@ -24,6 +34,7 @@ class InferenceLogView(msgspec.Struct, frozen=True):
     status_code: int
     error: str | None
     created_at: datetime
+    privacy: RowPrivacy | None
 
     @classmethod
     def of(cls, row: LogRow) -> "InferenceLogView":
@@ -40,6 +51,7 @@ class InferenceLogView(msgspec.Struct, frozen=True):
             status_code=row.status_code,
             error=row.error,
             created_at=row.created_at,
+            privacy=None if row.privacy_version_id is None else RowPrivacy(row.privacy_version_id, row.privacy_error),
         )
 
 

@@ -5,11 +5,24 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class RowError:
-    """What is wrong with one field of one input row (`field` is None when the row itself is)."""
+    """What is wrong with one field of one input row (`field` is None when the row itself is).
+
+    Where `message` quotes the value, `without_value` says the same without it.
+    """
 
     row: int
     field: str | None
     message: str
+    without_value: str | None = None
+
+
+class NotANumber(ValueError):
+    """A text where a number must stand."""
+
+    without_value = "must be a number, not text"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"must be a number, not {shown(text, 40)}")
 
 
 class InvalidRows(Exception):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from api.scoring.errors import MAX_ROW_ERRORS, InvalidRows, RowError, shown
+from api.scoring.errors import MAX_ROW_ERRORS, InvalidRows, NotANumber, RowError
 
 NAN = math.nan
 _HIGHEST = 1.7976931348623157e308
@@ -50,8 +50,8 @@ class _Findings:
     errors: list[RowError] = field(default_factory=list)
     unseen: dict[str, tuple[int, list[str]]] = field(default_factory=dict)
 
-    def refuse(self, row: int, name: str | None, message: str) -> None:
-        self.errors.append(RowError(row, name if name is None else name[:200], message))
+    def refuse(self, row: int, name: str | None, message: str, without_value: str | None = None) -> None:
+        self.errors.append(RowError(row, name if name is None else name[:200], message, without_value))
         if len(self.errors) >= MAX_ROW_ERRORS:
             raise InvalidRows(self.errors)
 
@@ -134,6 +134,9 @@ class RowEncoder:
                 if label not in codes:
                     found.count_unseen(name, label)
                 return value if value == label else label
+        except NotANumber as error:
+            found.refuse(number, name, str(error), error.without_value)
+            return value
         except ValueError as error:
             found.refuse(number, name, str(error))
             return value
@@ -151,7 +154,7 @@ def read_number(value: object) -> float | int:
         return value
     if isinstance(value, str):
         if not _NUMBER.fullmatch(value):
-            raise ValueError(f"must be a number, not {shown(value, 40)}")
+            raise NotANumber(value)
         number = float(value)
         if math.isinf(number):
             raise ValueError("is too large a number")

@@ -123,7 +123,9 @@ class MojoScorer:
             try:
                 self._model.score(matrix[number : number + 1])
             except jpype.JException as error:
-                errors.append(RowError(number, None, f"the model fails on it: {explain(error)}"))
+                errors.append(
+                    RowError(number, None, f"the model fails on it: {explain(error)}", "the model fails on it")
+                )
                 if len(errors) >= MAX_ROW_ERRORS:
                     break
         return errors

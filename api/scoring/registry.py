@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from api.privacy.serving import Privacy
 from api.scoring.flights import Flights
 from api.scoring.mojo import MojoScorer
 from api.scoring.pace import Pace
@@ -25,18 +26,26 @@ logger = logging.getLogger(__name__)
 _LOADERS = 2
 _T = TypeVar("_T")
 
+PrivacyOf = Callable[[ServingFacts], Privacy | None]
+
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Served:
     """A deployment as it was last read; `scorer` is None unless it is active and its model loads.
 
-    `failure` says why an active one's model does not load.
+    `failure` says why an active one's model does not load. `privacy` is what masks its data, if anything does.
     """
 
     facts: ServingFacts
     scorer: MojoScorer | None
     failure: str | None = None
+    privacy: Privacy | None = None
     pace: Pace = field(default_factory=Pace)
+
+    @property
+    def is_whole(self) -> bool:
+        """Say whether nothing failed in its making, so that it may be remembered."""
+        return self.failure is None and (self.privacy is None or self.privacy.failure is None)
 
     @property
     def deployment_hex(self) -> str:
@@ -50,8 +59,9 @@ class Registry:
     `deployment` and `routes` belong to the event loop; `forget_*` may be called from any thread.
     """
 
-    def __init__(self, database: Database, shelf: ScorerShelf) -> None:
+    def __init__(self, database: Database, shelf: ScorerShelf, privacy_of: PrivacyOf) -> None:
         self.shelf = shelf
+        self._privacy_of = privacy_of
         self._database = database
         self._lock = threading.Lock()
         self._changes: Counter[object] = Counter()
@@ -170,19 +180,20 @@ class Registry:
             served = self._serve(facts)
             with self._lock:
                 if version == self._version(deployment_id):
-                    if served.failure is None:
+                    if served.is_whole:
                         self._served[deployment_id] = served
                     self._outdated.pop(deployment_id, None)
                     return served
 
     def _serve(self, facts: ServingFacts) -> Served:
+        privacy = self._privacy_of(facts)
         if not facts.is_active:
-            return Served(facts, None)
+            return Served(facts, None, privacy=privacy)
         try:
-            return Served(facts, self.shelf.get(facts.mojo_sha256))
+            return Served(facts, self.shelf.get(facts.mojo_sha256), privacy=privacy)
         except ModelUnloadable as error:
             logger.warning("deployment %s cannot load its model: %s", facts.deployment_id, error.reason)
-            return Served(facts, None, error.reason)
+            return Served(facts, None, error.reason, privacy)
 
     def _load_routes(self, project_id: uuid.UUID) -> Routes:
         while True:

@@ -18,7 +18,7 @@ _MINUTE = timedelta(minutes=1)
 _FIRST, _LAST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
 _COLUMNS = (
     "id, deployment_id, request_id, status_code, latency_ms, inputs::text AS inputs, "
-    "prediction, score, probabilities, error, created_at"
+    "prediction, score, probabilities, error, created_at, privacy_version_id, privacy_error"
 )
 
 
@@ -34,7 +34,7 @@ class LogFilter:
 
 @dataclass(frozen=True)
 class LogRow:
-    """One log row; `inputs` is JSON text as stored."""
+    """One log row; `inputs` is JSON text as stored, masked by the rule set that `privacy_version_id` names."""
 
     id: uuid.UUID
     deployment_id: uuid.UUID
@@ -47,6 +47,8 @@ class LogRow:
     probabilities: list[float] | None
     error: str | None
     created_at: datetime
+    privacy_version_id: uuid.UUID | None
+    privacy_error: str | None
 
 
 @dataclass(frozen=True)
