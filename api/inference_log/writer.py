@@ -127,9 +127,8 @@ class LogWriter:
     def _split(self, batch: Batch, error: BaseException) -> None:
         """Narrow down, half by half, which request's rows spoil a batch; alone, it is refused."""
         if len(batch.requests) == 1:
-            logger.error(
-                "PostgreSQL refuses a log row of deployment %s: %s", batch.requests[0].rows.deployment_id, error
-            )
+            deployment_id = batch.requests[0].rows.deployment_id
+            logger.error("PostgreSQL refuses a log row of deployment %s: %s", deployment_id, _kind(error))
             self._backlog.refuse(batch.requests, "The inference log does not take this request's rows")
             return
         middle = len(batch.requests) // 2
@@ -200,6 +199,11 @@ class LogWriter:
 def _is_about_the_rows(error: psycopg.Error) -> bool:
     """Say whether PostgreSQL objects to the data itself, as opposed to being away, full, busy or read-only."""
     return isinstance(error, psycopg.DataError | psycopg.IntegrityError) or (error.sqlstate or "").startswith("54")
+
+
+def _kind(error: BaseException) -> str:
+    """Return what kind of error it is: the text of PostgreSQL's own may quote the row."""
+    return f"{type(error).__name__} ({getattr(error, 'sqlstate', None)})"
 
 
 async def _open_connection(url: str) -> psycopg.AsyncConnection:
