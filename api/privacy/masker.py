@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from api.privacy.actions import Act, compile_action
 from api.privacy.detection import UNEXAMINED, Detector, Finding
@@ -47,16 +47,14 @@ class Masked:
     touched: dict[str, FieldMasking]
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
+class _Kept(NamedTuple):
     """What is kept of one value; `masking` says why it is not the value itself."""
 
     value: Any
     masking: FieldMasking
 
 
-@dataclass(frozen=True, slots=True)
-class _Mapped:
+class _Mapped(NamedTuple):
     act: Act
     masking: FieldMasking
 

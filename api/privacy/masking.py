@@ -45,9 +45,11 @@ def compile_mask(pii_type: str, show_first: int, show_last: int, char: str) -> C
 
 
 def _show_ends(text: str, hide: Callable[[str], str], show_first: int, show_last: int) -> str:
-    start = _end_of(text, show_first)
-    stop = len(text) - _end_of(text[::-1], show_last)
-    if start >= stop or not any(not _is_shape(char) for char in text[start:stop]):
+    if text.isascii() and text.isalnum():
+        start, stop = show_first, len(text) - show_last
+    else:
+        start, stop = _end_of(text, show_first), len(text) - _end_of(text[::-1], show_last)
+    if start >= stop or all(map(_is_shape, text[start:stop])):
         return hide(text)
     return text[:start] + hide(text[start:stop]) + text[stop:]
 

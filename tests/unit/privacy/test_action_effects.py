@@ -75,7 +75,7 @@ def test_a_token_is_stable_in_a_project_and_differs_across(action: str, text: st
     assert token != act("person_name", action, text, key=OTHER_KEY)
     assert token != act("last_name", action, text)
     assert token is not None
-    assert text not in token or text.strip() == ""
+    assert text not in token.removeprefix("person_")
 
 
 def test_tokens_have_their_shape() -> None:
