@@ -74,7 +74,8 @@ def _csv(path: Path, head: bytes, is_value: Callable[[str], bool], limit: int | 
     )
     with _readable(path):
         rows = int(table.select(pl.len()).collect().item())
-        columns = tuple(table.collect_schema())
+        names = tuple(table.collect_schema())
+    columns = names if has_header else tuple(f"column {place}" for place in range(1, len(names) + 1))
     return TableFile(rows, columns, has_header, lambda: _csv_pieces(path, table))
 
 
