@@ -71,10 +71,10 @@ def decode_secret(text: str) -> bytes:
 
 def _read_or_make(path: Path) -> str:
     try:
-        return path.read_text(encoding="ascii")
+        return path.read_text(encoding="ascii", errors="replace")
     except FileNotFoundError:
         _make(path)
-        return path.read_text(encoding="ascii")
+        return path.read_text(encoding="ascii", errors="replace")
 
 
 def _make(path: Path) -> None:
