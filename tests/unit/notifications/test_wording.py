@@ -48,7 +48,7 @@ def test_facts() -> None:
         ("Condition", "drift_psi > 0.25 over 60 minutes"),
         ("Value", "0.31 (on 1200 samples)"),
         ("Severity", "critical (raised from warning)"),
-        ("Firing since", "2026-03-01T11:55:00+00:00"),
+        ("Firing since", "2026-03-01 11:55:00 UTC"),
     ]
 
 
