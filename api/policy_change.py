@@ -51,7 +51,7 @@ class PolicyChange:
         """
         rule_set = self._rule_set()
         add_version(self._session, self.policy, rule_set.to_json(), by=self._actor, now=self.now)
-        self.touched = [each.id for each in attached_deployments(self._session, self.policy.id)]
+        self.touched = [each.id for each in attached_deployments(self._session, self.policy)]
         for deployment_id in self.touched:
             announce(self._session, "deployment", deployment_id)
 

@@ -108,7 +108,7 @@ def get_policy(
         principal.require_project(row.project_id, kind="privacy policy", identifier=policy_id)
         rules = read_rules(session, policy_id)
         version = privacy_policies.find_version(session, find_rule_set(session, policy_id).version_id)
-        attached = [each.id for each in privacy_policies.attached_deployments(session, policy_id)]
+        attached = [each.id for each in privacy_policies.attached_deployments(session, row)]
     return PolicyDetail.whole(row, rules, version, attached)
 
 

@@ -15,7 +15,9 @@ from monitoring.store.tables import Deployment, Model
 
 Stage = Literal["staging", "production"]
 Percent = Annotated[int, Meta(ge=1, le=100, description="share of traffic, 1-100 (100)")]
-Threshold = Annotated[float, Meta(ge=0, le=1, description="confidence threshold of PII detection, 0.0-1.0")]
+Threshold = Annotated[
+    float, Meta(ge=0, le=1, description="least score that acts, 0.0-1.0, over the policy's; alone it masks nothing")
+]
 ShortText = Annotated[str, Meta(max_length=200, pattern=NO_NUL)]
 ColumnMap = Annotated[
     dict[Annotated[str, Meta(max_length=1000, pattern=NO_NUL)], ShortText],

@@ -139,11 +139,11 @@ def list_versions(session: Session, policy_id: uuid.UUID, page: Page) -> tuple[l
     )
 
 
-def attached_deployments(session: Session, policy_id: uuid.UUID) -> list[Deployment]:
+def attached_deployments(session: Session, policy: PrivacyPolicy) -> list[Deployment]:
     """Return the deployments that name a policy, serving or not, oldest first."""
-    named = col(Deployment.config)["privacy_policy_id"].astext == str(policy_id)
-    rows = select(Deployment).where(named).order_by(col(Deployment.created_at), col(Deployment.id))
-    return list(session.exec(rows))
+    named = col(Deployment.config)["privacy_policy_id"].astext == str(policy.id)
+    rows = select(Deployment).where(Deployment.project_id == policy.project_id, named)
+    return list(session.exec(rows.order_by(col(Deployment.created_at), col(Deployment.id))))
 
 
 def attachment_error(session: Session, project_id: uuid.UUID, policy_id: uuid.UUID) -> str | None:
@@ -162,10 +162,12 @@ def attachment_error(session: Session, project_id: uuid.UUID, policy_id: uuid.UU
 
 
 def _refuse_attached(session: Session, row: PrivacyPolicy, deed: str) -> None:
-    attached = attached_deployments(session, row.id)
+    attached = attached_deployments(session, row)
     if attached:
         names = ", ".join(f"{each.name!r} ({each.id}, {each.stage})" for each in attached[:3])
-        raise Conflict(f"Privacy policy {row.name!r} cannot {deed}: {len(attached)} deployments name it: {names}")
+        raise Conflict(
+            f"Privacy policy {row.name!r} cannot {deed} while deployments name it ({len(attached)}): {names}"
+        )
 
 
 def _refuse_taken_name(session: Session, project_id: uuid.UUID, name: str) -> None:
