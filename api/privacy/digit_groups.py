@@ -1,0 +1,114 @@
+"""Numbers of digits in a text, plain or in groups: cards, national numbers, IPv4 addresses."""
+
+from collections.abc import Iterator
+from itertools import pairwise
+
+from api.privacy.candidates import Budget, Candidate
+from api.privacy.national_numbers import BY_GROUPS, BY_LENGTH, Number
+from api.privacy.recognising import compile_pattern
+from api.privacy.scores import Grade
+
+PATTERN = rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9]{8}|[0-9]{1,7}[ ./-][0-9]{1,7}[ ./-]?[0-9]{1,7}"
+_CHAIN = compile_pattern(rb"[0-9]+(?:[ ./-][0-9]+)*")
+_WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\xff")
+_MOST_GROUPS = max(map(len, BY_GROUPS))
+_BEGINNINGS = frozenset(groups[:2] for groups in BY_GROUPS)
+_SPACE, _DOT, _DASH = 32, 46, 45
+_MIN_DIGITS = 7
+
+
+def find_numbers(data: bytes, budget: Budget) -> Iterator[Candidate]:
+    """Yield every number of digits in the text that passes a check of its length or grouping."""
+    for match in _CHAIN.finditer(data):
+        start, end = match.span()
+        if end - start >= _MIN_DIGITS and not _touches_word(data, start, end):
+            yield from _read_chain(data, start, end, budget)
+
+
+def check_digits(digits: str, budget: Budget) -> Iterator[tuple[str, Grade]]:
+    """Yield the types, and what is proved, of a number in plain digits."""
+    for number in BY_LENGTH.get(len(digits), ()):
+        budget.spend()
+        if number.plain and number.is_valid(digits):
+            yield number.pii_type, number.plain
+
+
+def _touches_word(data: bytes, start: int, end: int) -> bool:
+    """Tell whether a letter stands at either end: then the digits are part of a longer word."""
+    return (start > 0 and data[start - 1] in _WORD) or (end < len(data) and data[end] in _WORD)
+
+
+def _read_chain(data: bytes, start: int, end: int, budget: Budget) -> Iterator[Candidate]:
+    groups = _split_chain(data, start, end)
+    lengths = [stop - begin for begin, stop in groups]
+    if len(groups) == 4 and max(lengths) <= 3 and all(data[stop] == _DOT for _, stop in groups[:-1]):
+        yield from _read_ipv4(data, start, end)
+        return
+    position = 0
+    while position < len(groups):
+        found = list(_read_at(data, groups, lengths, position, budget))
+        yield from (candidate for _, candidate in found)
+        position += found[-1][0] if found else 1
+
+
+def _split_chain(data: bytes, start: int, end: int) -> list[tuple[int, int]]:
+    groups, begin = [], start
+    for piece in data[start:end].translate(_TO_SPACE).split(b" "):
+        groups.append((begin, begin + len(piece)))
+        begin += len(piece) + 1
+    return groups
+
+
+def _read_at(
+    data: bytes, groups: list[tuple[int, int]], lengths: list[int], position: int, budget: Budget
+) -> Iterator[tuple[int, Candidate]]:
+    """Yield the numbers that begin with a group, with how many groups they take; the longest grouping that is one."""
+    if lengths[position] >= _MIN_DIGITS and _stands_alone(data, groups, position):
+        begin, stop = groups[position]
+        for pii_type, grade in check_digits(data[begin:stop].decode("ascii"), budget):
+            yield 1, Candidate(begin, stop, pii_type, grade)
+    if tuple(lengths[position : position + 2]) not in _BEGINNINGS:
+        return
+    for count in range(min(_MOST_GROUPS, len(groups) - position), 1, -1):
+        numbers = BY_GROUPS.get(tuple(lengths[position : position + count]))
+        if numbers and _is_apart(data, groups, position, count):
+            found = list(_check_groups(data, groups[position : position + count], numbers, budget))
+            yield from ((count, candidate) for candidate in found)
+            if found:
+                return
+
+
+def _check_groups(
+    data: bytes, groups: list[tuple[int, int]], numbers: tuple[Number, ...], budget: Budget
+) -> Iterator[Candidate]:
+    digits = b"".join(data[begin:stop] for begin, stop in groups).decode("ascii")
+    for number in numbers:
+        budget.spend()
+        if number.grouped and number.is_valid(digits):
+            yield Candidate(groups[0][0], groups[-1][1], number.pii_type, number.grouped)
+
+
+def _stands_alone(data: bytes, groups: list[tuple[int, int]], position: int) -> bool:
+    """Tell whether the group is a number of its own: only spaces part it from its neighbours."""
+    return _is_apart(data, groups, position, 1)
+
+
+def _is_apart(data: bytes, groups: list[tuple[int, int]], position: int, count: int) -> bool:
+    """Tell whether groups form a number apart from the rest of their chain, none of it joined to them but by spaces."""
+    last = position + count - 1
+    before = position == 0 or data[groups[position][0] - 1] == _SPACE
+    after = last == len(groups) - 1 or data[groups[last][1]] == _SPACE
+    inner = {data[stop] for (_, stop), _ in pairwise(groups[position : last + 1])}
+    return before and after and len(inner) <= 2
+
+
+def _read_ipv4(data: bytes, start: int, end: int) -> Iterator[Candidate]:
+    """Yield a valid IPv4 address; one of small figures, or after a "v", is as likely a version."""
+    octets = data[start:end].split(b".")
+    if any(int(octet) > 255 or (len(octet) > 1 and octet[0] == 48) for octet in octets):
+        return
+    is_version = max(map(int, octets)) < 30 and int(octets[0]) != 10
+    yield Candidate(start, end, "ipv4_address", Grade.FORM if is_version else Grade.TELLING)
+
+
+_TO_SPACE = bytes.maketrans(b"./-", b"   ")

@@ -1,0 +1,62 @@
+"""One look over a text: which patterns occur in it at all, then what those find."""
+
+from collections.abc import Collection, Iterator
+from itertools import chain
+
+import re2
+
+from api.privacy.candidates import Budget, Candidate
+from api.privacy.credentials import CREDENTIALS
+from api.privacy.crypto_addresses import CRYPTO
+from api.privacy.digit_groups import PATTERN, check_digits, find_numbers
+from api.privacy.internet_forms import INTERNET
+from api.privacy.lettered_numbers import LETTERED
+from api.privacy.phone_numbers import PHONES
+from api.privacy.recognising import Recogniser, compile_pattern, pattern_options
+
+_RECOGNISERS: tuple[Recogniser, ...] = (*INTERNET, *CREDENTIALS, *LETTERED, *CRYPTO, *PHONES)
+_COMPILED = tuple(compile_pattern(recogniser.pattern) for recogniser in _RECOGNISERS)
+
+
+def _compile_set() -> re2.Set:
+    """Return all patterns as one automaton: a single pass tells which of them occur."""
+    patterns = re2.Set.SearchSet(pattern_options())
+    for pattern in (*(recogniser.pattern for recogniser in _RECOGNISERS), PATTERN):
+        patterns.Add(pattern)
+    patterns.Compile()
+    return patterns
+
+
+_ALL = _compile_set()
+
+
+class Scanner:
+    """Finds what may be personal data of the given types in a text in normal form."""
+
+    def __init__(self, types: Collection[str]) -> None:
+        self._types = frozenset(types)
+
+    def scan(self, data: bytes) -> list[Candidate]:
+        """Return every candidate of the types; raises TooMuchWork for a text with more than its length allows."""
+        occurring = _ALL.Match(data)
+        if not occurring:
+            return []
+        budget = Budget(len(data))
+        found = chain.from_iterable(self._run(index, data, budget) for index in occurring)
+        return [candidate for candidate in found if candidate.pii_type in self._types]
+
+    def scan_digits(self, digits: str) -> list[Candidate]:
+        """Return every candidate that a whole number's digits are."""
+        verdicts = check_digits(digits, Budget(len(digits)))
+        return [Candidate(0, len(digits), *verdict) for verdict in verdicts if verdict[0] in self._types]
+
+    def _run(self, index: int, data: bytes, budget: Budget) -> Iterator[Candidate]:
+        if index == len(_RECOGNISERS):
+            yield from find_numbers(data, budget)
+            return
+        recogniser = _RECOGNISERS[index]
+        for match in _COMPILED[index].finditer(data):
+            budget.spend(recogniser.units)
+            start, end = match.span()
+            for pii_type, grade in recogniser.check(data[start:end].decode("latin-1")):
+                yield Candidate(start, end, pii_type, grade)
