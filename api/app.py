@@ -83,9 +83,10 @@ from api.schemas.common import provide_paging
 from api.scoring import jvm
 from api.scoring.recent import RecentScorers
 from api.serving import Serving
-from api.serving_metrics import serving_metrics
+from api.serving_metrics import ServingCollector, own_metrics
 from api.settings import Settings
 from api.uploads import UploadFolder
+from api.watch_metrics import WatchCollector, watch_check
 from monitoring.store.database import Database
 from notifications.post_office import PostOffice
 
@@ -155,6 +156,7 @@ def create_app(settings: Settings) -> Litestar:
         "prefect": prefect_check(settings.prefect_address),
         "scorer": flag_check(jvm.is_running, "the Java virtual machine for scoring does not run"),
         "log_writer": flag_check(lambda: serving.writer.is_up, "the inference log cannot be written just now"),
+        "watch": watch_check(database),
     }
     app = Litestar(
         route_handlers=[
@@ -177,7 +179,7 @@ def create_app(settings: Settings) -> Litestar:
                 "key_ring": key_ring,
                 "serving": serving,
                 "recent_scorers": RecentScorers(serving.registry.shelf),
-                "metrics": serving_metrics(serving),
+                "metrics": own_metrics(ServingCollector(serving), WatchCollector(database)),
                 "health_checks": health_checks,
                 "uploads": uploads,
                 "post_office": PostOffice(settings),

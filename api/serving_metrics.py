@@ -30,10 +30,11 @@ class ServingCollector(Collector):
         yield _gauge("deployments_loaded", "Deployments whose model is in memory", len(self._serving.registry))
 
 
-def serving_metrics(serving: Serving) -> CollectorRegistry:
-    """Return a registry of the serving side's figures alone."""
+def own_metrics(*collectors: Collector) -> CollectorRegistry:
+    """Return a registry of these figures alone."""
     registry = CollectorRegistry()
-    registry.register(ServingCollector(serving))
+    for collector in collectors:
+        registry.register(collector)
     return registry
 
 

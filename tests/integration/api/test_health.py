@@ -2,6 +2,7 @@
 
 import re
 import threading
+import uuid
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -9,12 +10,29 @@ from pathlib import Path
 import httpx
 import psycopg
 import pytest
-from sqlalchemy import make_url
+from sqlalchemy import make_url, text
 
 from api.app import create_app
 from api.settings import Settings
+from monitoring.store.alert_tables import AlertRule
+from monitoring.store.database import Database
+from tests.integration.alerts.furnishing import add_deployment
 from tests.integration.api.conftest import client_of
 from tests.integration.api.serving import served
+
+RULE = {
+    "name": "errors",
+    "metric": "error_rate",
+    "operator": "gt",
+    "threshold": 1.0,
+    "severity": "warning",
+    "channels": [],
+    "window_minutes": 60,
+    "for_minutes": 0,
+    "min_samples": 100,
+    "cooldown_minutes": 60,
+    "no_data": "ignore",
+}
 
 
 class _HealthyPrefect(BaseHTTPRequestHandler):
@@ -45,7 +63,7 @@ def test_ready_without_prefect_is_degraded(base_url: str) -> None:
     answer = httpx.get(f"{base_url}/health/ready")
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
-    assert set(answer.json()["parts"]) == {"database", "scorer", "log_writer", "prefect"}
+    assert set(answer.json()["parts"]) == {"database", "scorer", "log_writer", "prefect", "watch"}
     assert answer.json()["parts"]["prefect"]["state"] == "degraded"
     assert answer.json()["parts"]["database"] == {"state": "ok", "detail": ""}
 
@@ -89,8 +107,28 @@ def test_metrics_have_one_series_a_route_not_one_an_id(client: httpx.Client, bas
     assert re.search(r'pilothouse_requests_total\{.*path="/api/projects/\{project_id\}".*\} [1-9]', answer.text)
     assert "pilothouse_log_rows_stored_total 0.0" in answer.text
     assert "pilothouse_log_writer_up 1.0" in answer.text
+    assert 'pilothouse_alerts_open{severity="critical"} 0.0' in answer.text
+    assert "pilothouse_deliveries_waiting 0.0" in answer.text
     assert project_id not in answer.text
     assert "0123456789" not in answer.text
+
+
+def test_rules_that_nobody_evaluates_are_noticed(base_url: str, database: Database, project_id: str) -> None:
+    """A rule is overdue five minutes after it, its deployment or its evaluation was last touched."""
+    with database.transaction() as session:
+        add_deployment(session, project_id, stage="production", status="active")
+        rule = AlertRule(**RULE, project_id=uuid.UUID(project_id))
+        session.add(rule)
+    assert httpx.get(f"{base_url}/health/ready").json()["parts"]["watch"] == {"state": "ok", "detail": ""}
+    with database.transaction() as session:
+        session.execute(text("UPDATE alert_rule SET updated_at = now() - interval '6 minutes'"))
+        session.execute(text("UPDATE deployment SET updated_at = now() - interval '6 minutes'"))
+    ready = httpx.get(f"{base_url}/health/ready")
+    assert (ready.status_code, ready.json()["parts"]["watch"]["state"]) == (200, "degraded")
+    assert "pilothouse_watches_overdue 1.0" in httpx.get(f"{base_url}/metrics").text
+    with database.transaction() as session:
+        session.execute(text("UPDATE alert_rule SET is_enabled = false"))
+    assert httpx.get(f"{base_url}/health/ready").json()["parts"]["watch"]["state"] == "ok"
 
 
 def test_the_schema_page_needs_no_internet(base_url: str) -> None:
