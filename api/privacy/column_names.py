@@ -16,6 +16,7 @@ _WORDS: dict[str, frozenset[str]] = {
         files("api.privacy").joinpath("data/name_words.toml").read_text(encoding="utf-8")
     ).items()
 }
+_COUNTS = {("num",), ("n",), ("nb",)}
 _OWNERS, _ABOUT, _NOT_PERSONAL = _WORDS["owners"], _WORDS["about"], _WORDS["not_personal"]
 
 
@@ -60,9 +61,18 @@ def _read_phrases(words: list[str]) -> Iterator[tuple[int, str]]:
 
 
 def _speaks_about(words: list[str]) -> bool:
-    return (
-        any(word in _ABOUT for word in words) or words[:1] in (["num"], ["n"], ["nb"]) or words[:2] == ["number", "of"]
-    )
+    words = _without_phrases(words)
+    return any(word in _ABOUT for word in words) or tuple(words[:1]) in _COUNTS or words[:2] == ["number", "of"]
+
+
+def _without_phrases(words: list[str]) -> list[str]:
+    """Leave out phrases that tell though they hold a word that speaks about others: "blood type", "card valid"."""
+    for length in range(min(_MAX_PHRASE, len(words)), 1, -1):
+        for start in range(len(words) - length + 1):
+            phrase = tuple(words[start : start + length])
+            if phrase in _ANYWHERE and (phrase[:1] in _COUNTS or not _ABOUT.isdisjoint(phrase)):
+                return words[:start] + words[start + length :]
+    return words
 
 
 def _split(name: str) -> list[str]:

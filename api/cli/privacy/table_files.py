@@ -60,8 +60,8 @@ def _refuse_other_formats(path: Path, head: bytes) -> None:
 
 
 def _csv(path: Path, head: bytes, is_value: Callable[[str], bool], limit: int | None) -> TableFile:
-    separator, names = _first_fields(head.decode("utf-8-sig", errors="replace"))
-    has_header = not any(is_value(name) for name in names)
+    separator, fields = _first_fields(head.decode("utf-8-sig", errors="replace"))
+    has_header = not any(is_value(field) for field in fields)
     table = pl.scan_csv(
         path,
         separator=separator,
