@@ -5,6 +5,7 @@ from itertools import pairwise
 
 from api.privacy.candidates import Budget, Candidate
 from api.privacy.national_numbers import BY_GROUPS, BY_LENGTH, Number
+from api.privacy.quick_checks import can_be, values_of
 from api.privacy.recognising import compile_pattern
 from api.privacy.scores import Grade
 
@@ -27,9 +28,10 @@ def find_numbers(data: bytes, budget: Budget) -> Iterator[Candidate]:
 
 def check_digits(digits: str, budget: Budget) -> Iterator[tuple[str, Grade]]:
     """Yield the types, and what is proved, of a number in plain digits."""
+    values = values_of(digits)
     for number in BY_LENGTH.get(len(digits), ()):
         budget.spend()
-        if number.plain and number.is_valid(digits):
+        if number.plain and can_be(number.pii_type, digits, values) and number.is_valid(digits):
             yield number.pii_type, number.plain
 
 
@@ -46,6 +48,9 @@ def _read_chain(data: bytes, start: int, end: int, budget: Budget) -> Iterator[C
         return
     position = 0
     while position < len(groups):
+        if lengths[position] < _MIN_DIGITS and tuple(lengths[position : position + 2]) not in _BEGINNINGS:
+            position += 1
+            continue
         found = list(_read_at(data, groups, lengths, position, budget))
         yield from (candidate for _, candidate in found)
         position += found[-1][0] if found else 1
@@ -82,9 +87,10 @@ def _check_groups(
     data: bytes, groups: list[tuple[int, int]], numbers: tuple[Number, ...], budget: Budget
 ) -> Iterator[Candidate]:
     digits = b"".join(data[begin:stop] for begin, stop in groups).decode("ascii")
+    values = values_of(digits)
     for number in numbers:
         budget.spend()
-        if number.grouped and number.is_valid(digits):
+        if number.grouped and can_be(number.pii_type, digits, values) and number.is_valid(digits):
             yield Candidate(groups[0][0], groups[-1][1], number.pii_type, number.grouped)
 
 

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 from stdnum import iban
 from stdnum.cl import rut
-from stdnum.cn import ric
 from stdnum.es import dni, nie
 from stdnum.fi import hetu
 from stdnum.fr import nir
@@ -13,6 +12,7 @@ from stdnum.it import codicefiscale
 from stdnum.mx import curp, rfc
 from stdnum.pt import cc
 
+from api.privacy.national_numbers import is_resident_id
 from api.privacy.recognising import Recogniser, Verdict
 from api.privacy.scores import Grade
 
@@ -126,7 +126,7 @@ LETTERED = (
     _formed(rb"[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]", "in_pan", Grade.TELLING),
     _checked(rb"[STFGM][0-9]{7}[A-Z]", "sg_nric", _is_nric),
     _checked(rb"[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-[0-9K]", "cl_rut", rut.is_valid),
-    _checked(rb"[0-9]{17}X", "cn_resident_id", ric.is_valid),
+    _checked(rb"[0-9]{17}X", "cn_resident_id", is_resident_id),
     _checked(rb"[0-9]{8} ?[0-9] ?[A-Z0-9]{2}[0-9]", "pt_citizen_card", cc.is_valid),
     _formed(
         rb"[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9][0-9]-?[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9][0-9]-?"
