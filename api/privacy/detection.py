@@ -45,6 +45,7 @@ class Detector:
         self._types = frozenset(types)
         self._column_map = dict(column_map)
         self._threshold = threshold
+        self._telling = frozenset(grade for grade in Grade if score_alone(grade, is_doubtful=True) >= threshold)
         self._scanner = Scanner(self._types)
         self._names: dict[str, NameContext] = {}
 
@@ -106,10 +107,13 @@ class Detector:
             return []
         text = str(value)
         form = normalise(digits or text)
-        candidates = self._scanner.scan_digits(digits) if digits else []
+        candidates = self._scanner.scan_digits(digits, None if name.types else self._telling) if digits else []
         if name.types:
             return self._find_told(name, text, candidates, form)
-        judged = [self._judge(candidate, form, is_doubtful=True) for candidate in candidates]
+        judged = [
+            self._judge(candidate, form, is_doubtful=name.is_doubtful or candidate.grade is Grade.WEAK)
+            for candidate in candidates
+        ]
         best = max(judged, key=lambda finding: finding.score, default=None)
         if best is None or best.score < self._threshold:
             return []

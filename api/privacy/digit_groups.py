@@ -1,6 +1,6 @@
-"""Numbers of digits in a text, plain or in groups: cards, national numbers, IPv4 addresses."""
+"""Numbers of digits in a text, plain or in groups: cards, national numbers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from itertools import pairwise
 
 from api.privacy.candidates import Budget, Candidate
@@ -9,12 +9,12 @@ from api.privacy.quick_checks import can_be, values_of
 from api.privacy.recognising import compile_pattern
 from api.privacy.scores import Grade
 
-PATTERN = rb"[0-9]{1,3}(?:\.[0-9]{1,3}){3}|[0-9]{8}|[0-9]{1,7}[ ./-][0-9]{1,7}[ ./-]?[0-9]{1,7}"
+PATTERN = rb"[0-9]{8}|[0-9]{1,7}[ ./-][0-9]{1,7}[ ./-]?[0-9]{1,7}"
 _CHAIN = compile_pattern(rb"[0-9]+(?:[ ./-][0-9]+)*")
 _WORD = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz\xff")
 _MOST_GROUPS = max(map(len, BY_GROUPS))
 _BEGINNINGS = frozenset(groups[:2] for groups in BY_GROUPS)
-_SPACE, _DOT, _DASH = 32, 46, 45
+_SPACE = 32
 _MIN_DIGITS = 7
 
 
@@ -26,10 +26,10 @@ def find_numbers(data: bytes, budget: Budget) -> Iterator[Candidate]:
             yield from _read_chain(data, start, end, budget)
 
 
-def check_digits(digits: str, budget: Budget) -> Iterator[tuple[str, Grade]]:
-    """Yield the types, and what is proved, of a number in plain digits."""
+def check_digits(digits: str, numbers: Iterable[Number], budget: Budget) -> Iterator[tuple[str, Grade]]:
+    """Yield the types, and what is proved, of a number in plain digits: of the given kinds, all of its length."""
     values = values_of(digits)
-    for number in BY_LENGTH.get(len(digits), ()):
+    for number in numbers:
         budget.spend()
         if number.plain and can_be(number.pii_type, digits, values) and number.is_valid(digits):
             yield number.pii_type, number.plain
@@ -43,9 +43,6 @@ def _touches_word(data: bytes, start: int, end: int) -> bool:
 def _read_chain(data: bytes, start: int, end: int, budget: Budget) -> Iterator[Candidate]:
     groups = _split_chain(data, start, end)
     lengths = [stop - begin for begin, stop in groups]
-    if len(groups) == 4 and max(lengths) <= 3 and all(data[stop] == _DOT for _, stop in groups[:-1]):
-        yield from _read_ipv4(data, start, end)
-        return
     position = 0
     while position < len(groups):
         if lengths[position] < _MIN_DIGITS and tuple(lengths[position : position + 2]) not in _BEGINNINGS:
@@ -70,7 +67,7 @@ def _read_at(
     """Yield the numbers that begin with a group, with how many groups they take; the longest grouping that is one."""
     if lengths[position] >= _MIN_DIGITS and _stands_alone(data, groups, position):
         begin, stop = groups[position]
-        for pii_type, grade in check_digits(data[begin:stop].decode("ascii"), budget):
+        for pii_type, grade in check_digits(data[begin:stop].decode("ascii"), BY_LENGTH.get(stop - begin, ()), budget):
             yield 1, Candidate(begin, stop, pii_type, grade)
     if tuple(lengths[position : position + 2]) not in _BEGINNINGS:
         return
@@ -89,7 +86,7 @@ def _check_groups(
     digits = b"".join(data[begin:stop] for begin, stop in groups).decode("ascii")
     values = values_of(digits)
     for number in numbers:
-        budget.spend()
+        budget.spend(2)
         if number.grouped and can_be(number.pii_type, digits, values) and number.is_valid(digits):
             yield Candidate(groups[0][0], groups[-1][1], number.pii_type, number.grouped)
 
@@ -106,15 +103,6 @@ def _is_apart(data: bytes, groups: list[tuple[int, int]], position: int, count: 
     after = last == len(groups) - 1 or data[groups[last][1]] == _SPACE
     inner = {data[stop] for (_, stop), _ in pairwise(groups[position : last + 1])}
     return before and after and len(inner) <= 2
-
-
-def _read_ipv4(data: bytes, start: int, end: int) -> Iterator[Candidate]:
-    """Yield a valid IPv4 address; one of small figures, or after a "v", is as likely a version."""
-    octets = data[start:end].split(b".")
-    if any(int(octet) > 255 or (len(octet) > 1 and octet[0] == 48) for octet in octets):
-        return
-    is_version = max(map(int, octets)) < 30 and int(octets[0]) != 10
-    yield Candidate(start, end, "ipv4_address", Grade.FORM if is_version else Grade.TELLING)
 
 
 _TO_SPACE = bytes.maketrans(b"./-", b"   ")

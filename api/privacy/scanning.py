@@ -11,8 +11,10 @@ from api.privacy.crypto_addresses import CRYPTO
 from api.privacy.digit_groups import PATTERN, check_digits, find_numbers
 from api.privacy.internet_forms import INTERNET
 from api.privacy.lettered_numbers import LETTERED
+from api.privacy.national_numbers import BY_LENGTH, Number
 from api.privacy.phone_numbers import PHONES
 from api.privacy.recognising import Recogniser, compile_pattern, pattern_options
+from api.privacy.scores import Grade
 
 _RECOGNISERS: tuple[Recogniser, ...] = (*INTERNET, *CREDENTIALS, *LETTERED, *CRYPTO, *PHONES)
 _COMPILED = tuple(compile_pattern(recogniser.pattern) for recogniser in _RECOGNISERS)
@@ -35,6 +37,7 @@ class Scanner:
 
     def __init__(self, types: Collection[str]) -> None:
         self._types = frozenset(types)
+        self._numbers: dict[tuple[int, frozenset[Grade] | None], tuple[Number, ...]] = {}
 
     def scan(self, data: bytes) -> list[Candidate]:
         """Return every candidate of the types; raises TooMuchWork for a text with more than its length allows."""
@@ -45,10 +48,17 @@ class Scanner:
         found = chain.from_iterable(self._run(index, data, budget) for index in occurring)
         return [candidate for candidate in found if candidate.pii_type in self._types]
 
-    def scan_digits(self, digits: str) -> list[Candidate]:
-        """Return every candidate that a whole number's digits are."""
-        verdicts = check_digits(digits, Budget(len(digits)))
-        return [Candidate(0, len(digits), *verdict) for verdict in verdicts if verdict[0] in self._types]
+    def scan_digits(self, digits: str, grades: frozenset[Grade] | None = None) -> list[Candidate]:
+        """Return every candidate that a whole number's digits are; with `grades` only of kinds that prove so much."""
+        wanted = self._numbers.get((len(digits), grades))
+        if wanted is None:
+            wanted = self._numbers[len(digits), grades] = self._select(len(digits), grades)
+        verdicts = check_digits(digits, wanted, Budget(len(digits)))
+        return [Candidate(0, len(digits), *verdict) for verdict in verdicts]
+
+    def _select(self, length: int, grades: frozenset[Grade] | None) -> tuple[Number, ...]:
+        of_types = [number for number in BY_LENGTH.get(length, ()) if number.pii_type in self._types and number.plain]
+        return tuple(number for number in of_types if grades is None or number.plain in grades)
 
     def _run(self, index: int, data: bytes, budget: Budget) -> Iterator[Candidate]:
         if index == len(_RECOGNISERS):
