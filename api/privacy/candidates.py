@@ -22,7 +22,7 @@ class Budget:
     """Bounds the checks spent on one text, so that time stays linear in its length with a small factor."""
 
     def __init__(self, length: int) -> None:
-        self._left = 400 + length // 12
+        self._left = 300 + length // 24
 
     def spend(self, units: int = 1) -> None:
         """Account for checks about to be made, a unit being some 5 us; raises TooMuchWork when none are left."""

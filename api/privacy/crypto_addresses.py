@@ -63,5 +63,5 @@ def _check_ethereum(text: str) -> Iterator[Verdict]:
 CRYPTO = (
     Recogniser(rb"\b[13LM][1-9A-HJ-NP-Za-km-z]{25,34}\b", _check_base58, 2),
     Recogniser(rb"(?i)\b(?:bc|ltc)1[a-z0-9]{11,87}\b", _check_bech32, 5),
-    Recogniser(rb"\b0[xX][0-9a-fA-F]{40}\b", _check_ethereum, 50),
+    Recogniser(rb"\b0[xX][0-9a-fA-F]{40}\b", _check_ethereum, 80),
 )

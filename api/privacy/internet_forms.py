@@ -41,13 +41,25 @@ def _check_ipv6(text: str) -> Iterator[Verdict]:
     yield "ipv6_address", Grade.FORM if is_short or int(address) < 2 else Grade.VALID
 
 
+def _check_ipv4(text: str) -> Iterator[Verdict]:
+    """Yield an address of four octets; one of small figures, or after a "v", is as likely a version."""
+    octets = text.lstrip("vV").split(".")
+    if len(octets) != 4 or any(int(octet) > 255 or (octet[0] == "0" and len(octet) > 1) for octet in octets):
+        return
+    is_version = text[0] in "vV" or (max(map(int, octets)) < 30 and octets[0] != "10")
+    yield "ipv4_address", Grade.FORM if is_version else Grade.TELLING
+
+
 def _check_mac(text: str) -> Iterator[Verdict]:
-    if len({char for char in text if char in ":-."}) == 1:
+    if len({char for char in text if char in ":-."}) == 1 and len(text) in {14, 17}:
         yield "mac_address", Grade.VALID
 
 
 def _check_coordinates(text: str) -> Iterator[Verdict]:
-    latitude, _, longitude = text.replace(";", ",").partition(",")
+    parts = text.replace(";", ",").split(",")
+    if len(parts) != 2:
+        return
+    latitude, longitude = parts
     decimals = min(len(part.strip().partition(".")[2]) for part in (latitude, longitude))
     if abs(float(latitude)) <= 90 and abs(float(longitude)) <= 180:
         yield "coordinates", Grade.TELLING if decimals >= 4 else Grade.FORM
@@ -61,13 +73,13 @@ INTERNET = (
     Recogniser(rb"[" + _LOCAL + rb"-][" + _LOCAL + rb".-]*@[A-Za-z0-9\xff.-]*[A-Za-z0-9\xff]", _check_email),
     Recogniser(rb"(?i)\b[a-z][a-z0-9+.]{1,20}(?:-[a-z]{1,9})?://[^\s\"'<>`\x80]+", _check_url, 2),
     Recogniser(rb"(?i)\bwww\.[a-z0-9-]+\.[^\s\"'<>`\x80]+", lambda _: iter([("url", Grade.FORM)])),
+    Recogniser(rb"\b[vV]?[0-9]{1,3}(?:\.[0-9]{1,3})+\b", _check_ipv4),
     Recogniser(rb"(?:\b[0-9A-Fa-f]{1,4}|:):[0-9A-Fa-f:.]*[0-9A-Fa-f:]", _check_ipv6, 2),
     Recogniser(
-        rb"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){5}\b|\b[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\b", _check_mac
+        rb"\b[0-9A-Fa-f]{2}(?:[:-][0-9A-Fa-f]{2}){4}(?:[:-][0-9A-Fa-f]{2})+\b|\b[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\.[0-9A-Fa-f]{4}\b",
+        _check_mac,
     ),
-    Recogniser(
-        rb"-?\b[0-9]{1,2}\.[0-9]{3,15} ?[,;] ?-?[0-9]{1,3}\.[0-9]{3,15}\b",
-        _check_coordinates,
-    ),
+    # A longer run of such numbers is a vector of something else.
+    Recogniser(rb"-?\b[0-9]{1,3}\.[0-9]{3,15}(?: ?[,;] ?-?[0-9]{1,3}\.[0-9]{3,15})+\b", _check_coordinates),
     Recogniser(rb"\b(?:Mozilla|Opera|Dalvik)/[0-9]\.[0-9]+ \([^\r\n]*", _check_user_agent),
 )

@@ -22,14 +22,11 @@ def _checked(
     pii_type: str,
     is_valid: Callable[[str], bool],
     grade: Grade = Grade.CHECKED,
-    otherwise: Grade | None = None,
 ) -> Recogniser:
     def check(text: str) -> Iterator[Verdict]:
         compact = text.translate(_SEPARATORS).upper()
         if is_valid(compact):
             yield pii_type, grade
-        elif otherwise:
-            yield pii_type, otherwise
 
     return Recogniser(rb"(?i)\b" + pattern + rb"\b", check)
 
@@ -72,9 +69,10 @@ def _check_vin(text: str) -> Iterator[Verdict]:
         yield "vehicle_identification_number", Grade.CHECKED if is_vin(vin) else Grade.FORM
 
 
-def _is_iban(compact: str) -> bool:
-    """Tell whether a text is an IBAN of its country's structure whose check digits are right (ISO 13616)."""
-    return bool(iban.is_valid(compact, check_country=False))
+def _check_iban(text: str) -> Iterator[Verdict]:
+    """Yield an IBAN of its country's structure whose check digits are right (ISO 13616)."""
+    if iban.is_valid(text, check_country=False):
+        yield "iban", Grade.CHECKED
 
 
 _MRZ_WEIGHTS = (7, 3, 1)
@@ -103,7 +101,7 @@ def _check_mrz(text: str) -> Iterator[Verdict]:
 _SEPARATORS = str.maketrans("", "", " -./")
 
 LETTERED = (
-    _checked(rb"[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?", "iban", _is_iban),
+    Recogniser(rb"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _check_iban, 3),
     Recogniser(rb"(?i)\b[A-HJ-NPR-Z0-9]{17}\b", _check_vin),
     _formed(rb"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]", "gb_nino", Grade.TELLING),
     _checked(rb"[0-9]{8}[ -]?[A-Z]", "es_dni", dni.is_valid),
