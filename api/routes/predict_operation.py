@@ -7,8 +7,8 @@ from litestar.openapi.spec.enums import OpenAPIType
 
 from api.schemas.predictions import MAX_ROWS
 
-_BOOLEAN = Schema(type=[OpenAPIType.BOOLEAN, OpenAPIType.NULL])
-_TEXT = Schema(type=[OpenAPIType.STRING, OpenAPIType.NULL])
+_BOOLEAN = [OpenAPIType.BOOLEAN, OpenAPIType.NULL]
+_TEXT = [OpenAPIType.STRING, OpenAPIType.NULL]
 _ROW = Schema(type=OpenAPIType.OBJECT, description="feature names and values", additional_properties=True)
 _OPTIONS = Schema(
     type=[OpenAPIType.OBJECT, OpenAPIType.NULL],
@@ -16,11 +16,13 @@ _OPTIONS = Schema(
     properties={
         "include_contributions": Schema(type=OpenAPIType.BOOLEAN, default=False),
         "store_payload": Schema(type=OpenAPIType.BOOLEAN, default=True),
-        "privacy_policy_id": _TEXT,
-        "anonymize_logs": _BOOLEAN,
-        "anonymize_response": _BOOLEAN,
+        "privacy_policy_id": Schema(
+            type=_TEXT, description="masks by this policy of the project instead; a weaker one needs scope admin"
+        ),
+        "anonymize_logs": Schema(type=_BOOLEAN, description="false where the deployment masks needs scope admin"),
+        "anonymize_response": Schema(type=_BOOLEAN, description="false where the deployment masks needs scope admin"),
         "routing_key": Schema(
-            type=[OpenAPIType.STRING, OpenAPIType.NULL],
+            type=_TEXT,
             description="pins a project's request to one side of its split",
         ),
     },
