@@ -1,5 +1,6 @@
 """Predictions of deployments that mask: what stands in the log, in answers and in error messages."""
 
+import time
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -7,12 +8,14 @@ from typing import Any
 import httpx
 import pytest
 
+from api.app import create_app
 from api.privacy.masker import Masker
 from monitoring.store.database import Database
 from monitoring.store.keys import create_key
 from monitoring.store.privacy_facts import DEFAULT_VERSION_ID
 from tests.h2o_models import TrainedModels
 from tests.integration.api.conftest import Installation, client_of
+from tests.integration.api.serving import served
 from tests.integration.privacy.conftest import AddRule, MakePolicy, look
 from tests.integration.privacy.masked_serving import (
     CARD,
@@ -348,3 +351,29 @@ def test_a_projects_predictions_are_masked_by_what_answers_them(
     assert client.post(path, json={"inputs": PROSTATE | {"AGE": EMAIL}}).status_code == 422
     assert logged(database, deployment)[0]["inputs"]["AGE"] == "60-69"
     assert EMAIL not in whole_log(database, deployment)
+
+
+def test_another_process_gives_the_same_tokens_and_hears_of_changes(
+    *,
+    client: httpx.Client,
+    database: Database,
+    installation: Installation,
+    project_id: str,
+    model_id: str,
+    make_policy: MakePolicy,
+    add_rule: AddRule,
+) -> None:
+    policy = make_policy(profile="custom")
+    add_rule(policy, "ethnicity", "pseudonymize")
+    deployment = deploy(client, project_id, model_id, privacy_policy_id=policy["id"])
+    second = create_app(installation.app.state.settings)
+    with served(second) as url, client_of(url, installation.admin_key) as other:
+        for each in (client, other):
+            ask(each, deployment, PROSTATE).raise_for_status()
+        first, same = (row["inputs"]["RACE"] for row in logged(database, deployment))
+        assert first == same != "1"
+        add_rule(policy, "age", "redact")
+        patience = time.monotonic() + 10
+        while logged(database, deployment)[-1]["inputs"]["AGE"] != "[AGE]":
+            assert time.monotonic() < patience
+            ask(other, deployment, PROSTATE).raise_for_status()
