@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from api.privacy.actions import Act, compile_action
@@ -12,9 +11,9 @@ from api.privacy.rule_set import Rule, RuleSet, default_rules
 
 REDACTED: Final = "[REDACTED]"
 _MAX_DEPTH: Final = 8
-_CACHED_TEXT: Final = 64
-_CACHED_VALUES: Final = 8192
-_CACHED_NAMES: Final = 4096
+_LONGEST_REMEMBERED: Final = 64
+_MOST_COLUMNS: Final = 4096
+_MOST_TEXTS: Final = 256
 _SHORTEST_KEY: Final = 16
 _EXACT_FLOAT: Final = 2.0**53
 
@@ -59,10 +58,22 @@ class _Mapped(NamedTuple):
     masking: FieldMasking
 
 
+class _Column:
+    """What is remembered of a column: how it is mapped, what is kept of its own name, and its last short texts."""
+
+    __slots__ = ("mapped", "name", "texts")
+
+    def __init__(self, mapped: _Mapped | None, name: _Kept | None) -> None:
+        self.mapped = mapped
+        self.name = name
+        self.texts: dict[str, _Kept | None] = {}
+
+
 class _Dropped:
     """Stands for a value of which nothing is kept."""
 
 
+_NESTED: Final = (dict, list, tuple)
 _DROPPED: Final = _Dropped()
 _TOO_DEEP: Final = _Kept(REDACTED, FieldMasking(("unknown",), 1.0, ("redact",), "too deeply nested to be looked at"))
 
@@ -96,8 +107,8 @@ class Masker:
         self._mapped = {column: self._plan(pii_type) for column, pii_type in column_map.items()}
         self._known_columns = known_columns | column_map.keys()
         self._detector = Detector(rule_set.rules.keys(), column_map={}, threshold=self.threshold)
-        self._look_cached = lru_cache(_CACHED_VALUES, typed=True)(self._look)
-        self._name_cached = lru_cache(_CACHED_NAMES)(self._mask_name)
+        self._columns: dict[str, _Column] = {}
+        self._maskings: dict[tuple[str, float, str], FieldMasking] = {}
 
     def mask_record(self, record: dict[str, Any]) -> Masked:
         """Return the record masked; it is the caller's own object when nothing was touched."""
@@ -106,7 +117,7 @@ class Masker:
 
     def mask_value(self, column: str, value: object) -> Any:  # noqa: ANN401 - as JSON has it
         """Return what is kept of a column's value: the value itself when nothing is personal, None when dropped."""
-        found = self._mask(column, value)
+        found = self._mask(self._columns.get(column) or self._read_column(column), column, value)
         if found is None:
             return value
         return None if found.value is _DROPPED else found.value
@@ -124,37 +135,52 @@ class Masker:
         self, record: dict[str, Any], touched: dict[str, FieldMasking], around: _Mapped | None = None, depth: int = 0
     ) -> dict[str, Any]:
         masked: dict[str, Any] | None = None
-        for column, value in record.items():
-            found = self._mask(column, value, around, depth)
-            name = None if column in self._known_columns else self._look_at_name(column)
-            why = found or name
+        for name, value in record.items():
+            column = self._columns.get(name) or self._read_column(name)
+            found = self._mask(column, name, value, around, depth)
+            why = found or column.name
             if why is None:
                 continue
             if masked is None:
                 masked = dict(record)
-            stored_as = column if name is None else name.value
-            if name is not None or (found is not None and found.value is _DROPPED):
-                del masked[column]
+            stored_as = name if column.name is None else column.name.value
+            if column.name is not None or (found is not None and found.value is _DROPPED):
+                del masked[name]
             if found is None or found.value is not _DROPPED:
                 masked[stored_as] = value if found is None else found.value
             touched[stored_as] = why.masking
         return record if masked is None else masked
 
-    def _mask(self, column: str, value: object, around: _Mapped | None = None, depth: int = 0) -> _Kept | None:
+    def _read_column(self, name: str) -> _Column:
+        column = _Column(self._mapped.get(name), None if name in self._known_columns else self._mask_name(name))
+        if len(name) <= _LONGEST_REMEMBERED and len(self._columns) < _MOST_COLUMNS:
+            self._columns[name] = column
+        return column
+
+    def _mask(
+        self, column: _Column, name: str, value: object, around: _Mapped | None = None, depth: int = 0
+    ) -> _Kept | None:
         """Return what is kept of a value, None when it is not touched; `around` is the mapped column it stands in."""
         if value is None:
             return None
-        mapped = around or self._mapped.get(column)
-        kind = type(value)
-        if kind is dict or kind is list or kind is tuple:
-            return self._mask_nested(column, value, mapped, depth)
+        mapped = around or column.mapped
+        if isinstance(value, _NESTED):
+            return self._mask_nested(column, name, value, mapped, depth)
         if mapped is not None:
             return self._act_on_mapped(mapped, value)
-        if kind is bool:
-            return None
-        if len(column) > _CACHED_TEXT or (isinstance(value, str) and len(value) > _CACHED_TEXT):
-            return self._look(column, value)
-        return self._look_cached(column, value)
+        if not isinstance(value, str) or len(value) > _LONGEST_REMEMBERED:
+            return self._look(name, value)
+        try:
+            return column.texts[value]
+        except KeyError:
+            return self._look_and_remember(column, name, value)
+
+    def _look_and_remember(self, column: _Column, name: str, text: str) -> _Kept | None:
+        found = self._look(name, text)
+        if len(column.texts) >= _MOST_TEXTS:
+            column.texts.clear()
+        column.texts[text] = found
+        return found
 
     def _act_on_mapped(self, mapped: _Mapped, value: object) -> _Kept | None:
         if value == "":
@@ -162,15 +188,18 @@ class Masker:
         kept = mapped.act(text_of(value))
         return _Kept(_DROPPED if kept is None else kept, mapped.masking)
 
-    def _look(self, column: str, value: object) -> _Kept | None:
-        findings = self._detector.find(column, value)
+    def _look(self, name: str, value: object) -> _Kept | None:
+        findings = self._detector.find(name, value)
         if not findings:
             return None
         first = findings[0]
-        if not isinstance(value, str) or (first.start == 0 and first.end >= len(value)):
+        if not isinstance(value, str):
             kept = self._acts[first.pii_type](text_of(value))
-            return _Kept(_DROPPED if kept is None else kept, self._explain(findings[:1]))
-        return _Kept(self._mask_spans(value, findings), self._explain(findings))
+        elif first.start == 0 and first.end >= len(value):
+            kept = self._acts[first.pii_type](value)
+        else:
+            return _Kept(self._mask_spans(value, findings), self._explain(findings))
+        return _Kept(_DROPPED if kept is None else kept, self._explain(findings))
 
     def _mask_spans(self, text: str, findings: Sequence[Finding]) -> str:
         pieces, position = [], 0
@@ -183,12 +212,24 @@ class Masker:
         return "".join([*pieces, text[position:]])
 
     def _explain(self, findings: Sequence[Finding]) -> FieldMasking:
-        ranked = sorted(findings, key=lambda finding: -finding.score)
-        types = tuple(dict.fromkeys(finding.pii_type for finding in ranked))
-        actions = tuple(self._rules[name].action for name in types)
-        return FieldMasking(types, ranked[0].score, actions, ranked[0].how)
+        best = findings[0] if len(findings) == 1 else max(findings, key=lambda finding: finding.score)
+        known = self._maskings.get((best.pii_type, best.score, best.how)) if len(findings) == 1 else None
+        if known is not None:
+            return known
+        types = tuple(dict.fromkeys(finding.pii_type for finding in (best, *findings)))
+        made = FieldMasking(types, best.score, tuple(self._rules[name].action for name in types), best.how)
+        if len(findings) == 1:
+            self._maskings[best.pii_type, best.score, best.how] = made
+        return made
 
-    def _mask_nested(self, column: str, value: Any, mapped: _Mapped | None, depth: int) -> _Kept | None:  # noqa: ANN401
+    def _mask_nested(
+        self,
+        column: _Column,
+        name: str,
+        value: dict[str, Any] | list[Any] | tuple[Any, ...],
+        mapped: _Mapped | None,
+        depth: int,
+    ) -> _Kept | None:
         """Mask the leaves of a value that no model takes, but that a refused request may hold."""
         if depth >= _MAX_DEPTH:
             return _TOO_DEEP
@@ -198,20 +239,17 @@ class Masker:
         else:
             kept = []
             for item in value:
-                found = self._mask(column, item, mapped, depth + 1)
+                found = self._mask(column, name, item, mapped, depth + 1)
                 if found is None or found.value is not _DROPPED:
                     kept.append(item if found is None else found.value)
                 if found is not None:
                     touched[str(len(touched))] = found.masking
         return _Kept(kept, max(touched.values(), key=lambda masking: masking.score)) if touched else None
 
-    def _look_at_name(self, column: str) -> _Kept | None:
-        return self._name_cached(column) if len(column) <= _CACHED_TEXT else self._mask_name(column)
-
-    def _mask_name(self, column: str) -> _Kept | None:
+    def _mask_name(self, name: str) -> _Kept | None:
         """Return what is kept of a column's name that holds personal data itself, None for any other."""
-        findings = self._detector.find_in_text(column)
-        return _Kept(self._mask_spans(column, findings), self._explain(findings)) if findings else None
+        findings = self._detector.find_in_text(name)
+        return _Kept(self._mask_spans(name, findings), self._explain(findings)) if findings else None
 
 
 def text_of(value: object) -> str:
