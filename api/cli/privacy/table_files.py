@@ -14,6 +14,7 @@ from pyarrow import parquet
 PIECE_ROWS = 8_192
 _HEAD_BYTES = 1 << 20
 _SEPARATORS = ",;\t|"
+_NO_NUMBER = r"^\s*(\+|-?0[0-9])"  # a leading zero or plus is part of what names somebody
 _NOT_TEXT = {
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "a gzip file",
@@ -66,7 +67,7 @@ def _csv(path: Path, head: bytes, is_value: Callable[[str], bool], limit: int | 
         path,
         separator=separator,
         has_header=has_header,
-        infer_schema=False,  # all text: a leading zero is part of a number that names somebody
+        infer_schema=False,  # decided piece by piece, by all values
         truncate_ragged_lines=True,
         encoding="utf8-lossy",
         n_rows=limit,
@@ -93,7 +94,19 @@ def _first_fields(text: str) -> tuple[str, list[str]]:
 
 def _csv_pieces(path: Path, table: pl.LazyFrame) -> Iterator[pl.DataFrame]:
     with _readable(path):
-        yield from table.collect_batches(chunk_size=PIECE_ROWS, maintain_order=False, engine="streaming")
+        for piece in table.collect_batches(chunk_size=PIECE_ROWS, maintain_order=False, engine="streaming"):
+            yield piece.with_columns(_numbers(values) for values in piece.iter_columns())
+
+
+def _numbers(values: pl.Series) -> pl.Series:
+    """Return a column of nothing but numbers as such: text of figures says more about people than a number does."""
+    if values.str.contains(_NO_NUMBER).any():
+        return values
+    for dtype in (pl.Int64, pl.Float64):
+        cast = values.cast(dtype, strict=False)
+        if cast.null_count() == values.null_count():
+            return cast
+    return values
 
 
 def _parquet(path: Path, limit: int | None) -> TableFile:

@@ -64,7 +64,7 @@ class ColumnTally:
                 self._count([found for leaf in _leaves(self.name, value) for found in detector.find(*leaf)], 1)
         else:
             plain = present.cast(pl.String) if present.dtype in _PLAIN else present
-            for value, count in plain.value_counts().iter_rows():
+            for value, count in plain.alias("").value_counts().iter_rows():
                 self._count(detector.find(self.name, value), count)
 
     def findings(self) -> list[ColumnFinding]:

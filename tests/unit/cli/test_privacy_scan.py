@@ -35,7 +35,7 @@ def shares(found: dict[str, Any]) -> dict[tuple[str, str], float]:
 def people(rows: int = 40) -> pl.DataFrame:
     return pl.DataFrame(
         {
-            "amount": [place * 1.5 for place in range(rows)],
+            "count": [place * 1.5 for place in range(rows)],
             "who": [f"{place}{MAIL}" if place % 4 == 0 else "nobody" for place in range(rows)],
             "paid with": [CARD if place % 2 else None for place in range(rows)],
             "remark": [f"ask {MAIL} or {MAIL}" if place == 7 else "fine" for place in range(rows)],
@@ -86,7 +86,7 @@ def test_the_table_is_for_people(write: Callable[[pl.DataFrame], Path]) -> None:
 def test_found_data_fails_only_where_wanted(tmp_path: Path, options: tuple[str, ...], status: int) -> None:
     people().write_csv(tmp_path / "people.csv")
     assert scan(tmp_path / "people.csv", *options).exit_code == status
-    people().select("amount").write_csv(tmp_path / "amounts.csv")
+    people().select("count").write_csv(tmp_path / "amounts.csv")
     clean = scan(tmp_path / "amounts.csv", "--fail-on-found")
     assert clean.exit_code == 0
     assert clean.output == "40 rows: personal data in none of 1 columns\n"
@@ -135,6 +135,13 @@ def test_leading_zeros_quotes_and_broken_bytes_are_read(tmp_path: Path) -> None:
     path.write_bytes(b'note,postal_code\n"line one\nmail ' + MAIL.encode() + b'",01067\ncaf\xe9,01069\n')
     found = shares(report(path))
     assert found == {("note", "email_address"): 0.5, ("postal_code", "postal_code"): 1.0}
+
+
+def test_numbers_of_a_csv_are_numbers_unless_they_begin_as_none(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    rows = [f"{place / 7},{CARD},+44 20 7946 08{place:02}" for place in range(10, 60)]
+    path.write_text("\n".join(["amount,paid,call", *rows]))
+    assert set(shares(report(path))) == {("paid", "credit_card_number"), ("call", "phone_number")}
 
 
 def test_nested_and_typed_columns_are_looked_into(tmp_path: Path) -> None:
