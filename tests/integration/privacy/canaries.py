@@ -104,8 +104,21 @@ class Canary:
 
 
 def canaries() -> list[Canary]:
-    """Return one canary a type of the catalogue."""
-    return [_canary(name) for name in CATALOGUE]
+    """Return one canary a type of the catalogue, and some that hide in other characters."""
+    hidden = [
+        Canary(name, hide(_VALUES[name]), is_own=True)
+        for name in ("email_address", "credit_card_number")
+        for hide in (_widened, _with_unseen)
+    ]
+    return [_canary(name) for name in CATALOGUE] + hidden
+
+
+def _widened(text: str) -> str:
+    return "".join(chr(ord(character) + 0xFEE0) for character in text)
+
+
+def _with_unseen(text: str) -> str:
+    return "\N{ZERO WIDTH SPACE}".join(text)
 
 
 def _canary(name: str) -> Canary:

@@ -140,7 +140,7 @@ def plant_elsewhere(story: Story, deployment: str, policy: str) -> None:
         client.post(f"/api/mlops/deployments/{deployment}/feedback", json={"items": [item]})
         client.post(f"/api/models/{story.model_id}/predict", json={"inputs": story.row(plan=canary.value, x1=[1])})
         client.get(f"/api/mlops/deployments/{deployment}/inference-logs", params={"since": canary.value})
-        client.get(f"/api/mlops/deployments/{canary.value}/predict", headers={"X-Canary": canary.value[:20].strip()})
+        client.get(f"/api/mlops/deployments/{canary.value}/predict", headers={"X-Canary": ascii(canary.value)})
     stopped = story.deploy(privacy_policy_id=policy)
     story.done("POST", f"/api/mlops/deployments/{stopped}/deactivate")
     for canary in NAMED:
