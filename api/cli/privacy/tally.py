@@ -11,6 +11,7 @@ import polars as pl
 from api.privacy.catalogue import CATALOGUE
 from api.privacy.detection import MAX_TEXT, UNEXAMINED, Detector, Finding
 
+_MOST = 0.5
 _PLAIN = (pl.String, pl.Categorical, pl.Enum, pl.Decimal, pl.Date, pl.Datetime, pl.Time)
 
 
@@ -44,11 +45,16 @@ class ColumnFinding:
 
 @dataclass
 class ColumnTally:
-    """One column as far as it was read. `skipped` says why it was not looked at."""
+    """One column as far as it was read. `skipped` says why it was not looked at.
+
+    One number with a check digit proves little, a column of them much: `as_text` is what numbers would be as text, and
+    counts where most of the column is that.
+    """
 
     name: str
     values: int = 0
     types: dict[str, TypeTally] = field(default_factory=dict)
+    as_text: dict[str, TypeTally] = field(default_factory=dict)
     skipped: str | None = None
 
     def add(self, detector: Detector, values: pl.Series) -> None:
@@ -61,28 +67,32 @@ class ColumnTally:
             self.skipped = f"its values are {str(present.dtype).lower()}"
         elif present.dtype.is_nested():
             for value in present.to_list():
-                self._count([found for leaf in _leaves(self.name, value) for found in detector.find(*leaf)], 1)
+                _count(self.types, [found for leaf in _leaves(self.name, value) for found in detector.find(*leaf)], 1)
         else:
             plain = present.cast(pl.String) if present.dtype in _PLAIN else present
             for value, count in plain.alias("").value_counts().iter_rows():
-                self._count(detector.find(self.name, value), count)
+                _count(self.types, detector.find(self.name, value), count)
+                if isinstance(value, int):
+                    _count(self.as_text, detector.find(self.name, str(value)), count)
 
     def findings(self) -> list[ColumnFinding]:
         """Return the types that were found, the commonest first."""
-        commonest = sorted(self.types.items(), key=lambda item: (-item[1].values, item[0]))
+        mostly = {name: t for name, t in self.as_text.items() if t.values >= _MOST * self.values}
+        commonest = sorted((mostly | self.types).items(), key=lambda item: (-item[1].values, item[0]))
         return [
             ColumnFinding(self.name, name, _title(name), t.values, t.values / self.values, t.score, t.how)
             for name, t in commonest
         ]
 
-    def _count(self, found: list[Finding], count: int) -> None:
-        best: dict[str, Finding] = {}
-        for finding in found:
-            held = best.get(finding.pii_type)
-            if held is None or finding.score > held.score:
-                best[finding.pii_type] = finding
-        for name, finding in best.items():
-            self.types.setdefault(name, TypeTally()).add(finding, count)
+
+def _count(types: dict[str, TypeTally], found: list[Finding], count: int) -> None:
+    best: dict[str, Finding] = {}
+    for finding in found:
+        held = best.get(finding.pii_type)
+        if held is None or finding.score > held.score:
+            best[finding.pii_type] = finding
+    for name, finding in best.items():
+        types.setdefault(name, TypeTally()).add(finding, count)
 
 
 def _title(pii_type: str) -> str:

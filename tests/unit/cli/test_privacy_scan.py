@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from stdnum import luhn
 
 from api.cli.main import main
 
@@ -142,6 +143,14 @@ def test_numbers_of_a_csv_are_numbers_unless_they_begin_as_none(tmp_path: Path) 
     rows = [f"{place / 7},{CARD},+44 20 7946 08{place:02}" for place in range(10, 60)]
     path.write_text("\n".join(["amount,paid,call", *rows]))
     assert set(shares(report(path))) == {("paid", "credit_card_number"), ("call", "phone_number")}
+
+
+def test_a_column_of_numbers_with_check_digits_is_told_where_one_is_not(write: Callable[[pl.DataFrame], Path]) -> None:
+    imei = [490154200000000 + 10 * place for place in range(60)]
+    valid = [number + int(luhn.calc_check_digit(str(number)[:-1])) for number in imei]
+    mixed = [number + place % 10 for place, number in enumerate(imei)]
+    found = shares(report(write(pl.DataFrame({"a": valid, "b": mixed}))))
+    assert found == {("a", "imei"): 1.0}
 
 
 def test_nested_and_typed_columns_are_looked_into(tmp_path: Path) -> None:
