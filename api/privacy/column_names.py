@@ -2,7 +2,7 @@
 
 import tomllib
 import unicodedata
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 
@@ -45,6 +45,11 @@ def types_told(words: list[str]) -> list[str]:
     for length, pii_type in (*_read_whole(whole), *_read_phrases(words)):
         told[pii_type] = max(told.get(pii_type, 0), length)
     return sorted(told, key=lambda pii_type: -told[pii_type])
+
+
+def types_of(phrase: tuple[str, ...]) -> Sequence[str]:
+    """Return the types that a phrase names wherever it stands."""
+    return _ANYWHERE.get(phrase, ())
 
 
 def _read_whole(whole: tuple[str, ...]) -> Iterator[tuple[int, str]]:

@@ -10,9 +10,10 @@ from api.privacy.catalogue import CATALOGUE
 from api.privacy.column_names import NameContext, read_name
 from api.privacy.forms import has_form
 from api.privacy.normal_form import NormalForm, normalise
+from api.privacy.recognising import TOLD
 from api.privacy.scanning import Scanner
 from api.privacy.scores import COLUMN_MAP, FORM_AND_NAME, NAME_ONLY, Grade, score_alone, score_in_context
-from api.privacy.surroundings import types_told_before
+from api.privacy.surroundings import types_named_just_before, types_told_before
 
 MAX_TEXT: Final = 100_000
 UNEXAMINED: Final = "unexamined_text"
@@ -123,7 +124,7 @@ class Detector:
         """Return the one finding that a value is as a whole, since its column's name tells that it is personal."""
         if text.strip().lower() in _NOTHING:
             return []
-        whole = [candidate for candidate in candidates if _is_whole(candidate, form.data)]
+        whole = [found for found in candidates if found.pii_type != TOLD and _is_whole(found, form.data)]
         proven = {candidate.pii_type: candidate.grade for candidate in whole}
         told = [_judge_told(pii_type, proven.get(pii_type), text, form) for pii_type in name.types]
         by_itself = [self._judge(candidate, form, is_doubtful=False) for candidate in whole]
@@ -136,6 +137,8 @@ class Detector:
 
     def _judge(self, candidate: Candidate, form: NormalForm, *, is_doubtful: bool) -> Finding:
         start, end = form.span_in_text(candidate.start, candidate.end)
+        if candidate.pii_type == TOLD:
+            return Finding(start, end, *self._told_by_words(candidate, form.data))
         if _is_whole(candidate, form.data):
             start, end = form.span_in_text(0, len(form.data))
         elif candidate.pii_type in types_told_before(form.data, candidate.start):
@@ -144,9 +147,19 @@ class Detector:
         score = score_alone(candidate.grade, is_doubtful=is_doubtful)
         return Finding(start, end, candidate.pii_type, score, candidate.grade.value)
 
+    def _told_by_words(self, candidate: Candidate, data: bytes) -> tuple[str, float, str]:
+        """Return type, score and reason of a stretch that only the words close before it tell; score 0 if none do."""
+        stretch = data[candidate.start : candidate.end]
+        for pii_type in types_named_just_before(data, candidate.start):
+            if pii_type in self._types and (
+                CATALOGUE[pii_type].detector == "column" or has_form(pii_type, CATALOGUE[pii_type].category, stretch)
+            ):
+                return pii_type, FORM_AND_NAME, "form and words before"
+        return TOLD, 0.0, ""
+
     def _resolve(self, findings: Iterable[Finding]) -> list[Finding]:
         """Return the findings at the threshold, ordered; of overlapping ones the surer, then the longer."""
-        wanted = [finding for finding in findings if finding.score >= self._threshold]
+        wanted = [finding for finding in findings if finding.score >= self._threshold and finding.score]
         ranked = sorted(wanted, key=lambda finding: (-finding.score, finding.start - finding.end, finding.start))
         return _keep_apart(ranked) if len(ranked) > 1 else ranked
 

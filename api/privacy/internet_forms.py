@@ -37,8 +37,9 @@ def _check_ipv6(text: str) -> Iterator[Verdict]:
         address = ipaddress.IPv6Address(text)
     except ValueError:
         return
-    is_short = len([part for part in text.split(":") if part]) < 3
-    yield "ipv6_address", Grade.FORM if is_short or int(address) < 2 else Grade.VALID
+    parts = [part for part in text.split(":") if part]
+    is_doubtful = len(parts) < 3 or {len(part) for part in parts} == {2}  # pairs are a fingerprint's or a key's
+    yield "ipv6_address", Grade.FORM if is_doubtful or int(address) < 2 else Grade.VALID
 
 
 def _check_ipv4(text: str) -> Iterator[Verdict]:
@@ -81,5 +82,5 @@ INTERNET = (
     ),
     # A longer run of such numbers is a vector of something else.
     Recogniser(rb"-?\b[0-9]{1,3}\.[0-9]{3,15}(?: ?[,;] ?-?[0-9]{1,3}\.[0-9]{3,15})+\b", _check_coordinates),
-    Recogniser(rb"\b(?:Mozilla|Opera|Dalvik)/[0-9]\.[0-9]+ \([^\r\n]*", _check_user_agent),
+    Recogniser(rb"\b(?:Mozilla|Opera|Dalvik)/[0-9]\.[0-9]+\.?[ .]?\([^\r\n]*", _check_user_agent),
 )

@@ -35,6 +35,12 @@ def _formed(pattern: bytes, pii_type: str, grade: Grade) -> Recogniser:
     return _checked(pattern, pii_type, lambda _: True, grade)
 
 
+def _is_curp(text: str) -> bool:
+    """Check a CURP by its check digit and date alone; its states are no closed list."""
+    is_date = 1 <= int(text[6:8]) <= 12 and 1 <= int(text[8:10]) <= 31
+    return is_date and bool(curp.calc_check_digit(text) == text[-1])
+
+
 def _is_nric(text: str) -> bool:
     """Check a Singaporean number: weights 2 7 6 5 4 3 2, an offset of 4 for T and G and 3 for M, a letter of 11."""
     total = sum(int(digit) * weight for digit, weight in zip(text[1:8], (2, 7, 6, 5, 4, 3, 2), strict=True))
@@ -101,7 +107,7 @@ def _check_mrz(text: str) -> Iterator[Verdict]:
 _SEPARATORS = str.maketrans("", "", " -./")
 
 LETTERED = (
-    Recogniser(rb"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _check_iban, 3),
+    Recogniser(rb"(?i)\b[A-Z]{2}[0-9]{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,3})?\b", _check_iban, 3, trims=True),
     Recogniser(rb"(?i)\b[A-HJ-NPR-Z0-9]{17}\b", _check_vin),
     _formed(rb"[A-CEGHJ-PR-TW-Z][A-CEGHJ-NPR-TW-Z] ?[0-9]{2} ?[0-9]{2} ?[0-9]{2} ?[A-D]", "gb_nino", Grade.TELLING),
     _checked(rb"[0-9]{8}[ -]?[A-Z]", "es_dni", dni.is_valid),
@@ -117,15 +123,19 @@ LETTERED = (
         lambda text: iter([("fi_hetu", Grade.CHECKED)] if hetu.is_valid(text.upper()) else []),
     ),
     _checked(rb"[0-9]{7}[A-W][A-IW]?", "ie_pps", pps.is_valid),
-    _checked(rb"[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[A-Z0-9][0-9]", "mx_curp", curp.is_valid),
+    _checked(rb"[A-Z]{4}[0-9]{6}[HMX][A-Z]{5}[A-Z0-9][0-9]", "mx_curp", _is_curp),
     _checked(
         rb"[A-Z]{4}[ -]?[0-9]{6}[ -]?[A-Z0-9]{3}", "mx_rfc", lambda text: rfc.is_valid(text, validate_check_digits=True)
     ),
     _formed(rb"[A-Z]{3}[ABCFGHJLPT][A-Z][0-9]{4}[A-Z]", "in_pan", Grade.TELLING),
     _checked(rb"[STFGM][0-9]{7}[A-Z]", "sg_nric", _is_nric),
-    _checked(rb"[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}-[0-9K]", "cl_rut", rut.is_valid),
+    _checked(
+        rb"(?:[0-9]{1,2}\.?[0-9]{3}\.?[0-9]{3}|[0-9]{3}\.[0-9]{3})-[0-9K]",
+        "cl_rut",
+        lambda text: bool(rut.is_valid(text.zfill(8))),
+    ),
     _checked(rb"[0-9]{17}X", "cn_resident_id", is_resident_id),
-    _checked(rb"[0-9]{8} ?[0-9] ?[A-Z0-9]{2}[0-9]", "pt_citizen_card", cc.is_valid),
+    _checked(rb"[0-9]{8} ?[0-9] ?[A-Z][A-Z0-9][0-9]", "pt_citizen_card", cc.is_valid),
     _formed(
         rb"[1-9][AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9][0-9]-?[AC-HJKMNP-RT-Y][AC-HJKMNP-RT-Y0-9][0-9]-?"
         rb"[AC-HJKMNP-RT-Y]{2}[0-9]{2}",

@@ -98,23 +98,36 @@ def _is_svnr(digits: str) -> bool:
 
 
 def is_resident_id(digits: str) -> bool:
-    """Check a Chinese number; one of a county that the library's table does not hold by date and check digit alone."""
-    try:
-        return bool(ric.is_valid(digits))
-    except LookupError:
-        return bool(ric.calc_check_digit(digits) == digits[-1])
+    """Check a Chinese number by date and check character; tables of its counties miss old and new ones."""
+    is_date = digits[6:8] in {"19", "20"} and _is_month_and_day(digits[10:14])
+    return is_date and bool(ric.calc_check_digit(digits) == digits[-1])
+
+
+def _is_month_and_day(digits: str) -> bool:
+    return 1 <= int(digits[:2]) <= 12 and 1 <= int(digits[2:4]) <= 31
+
+
+def _has_rrn_form(digits: str) -> bool:
+    """Tell whether digits may be a Korean number: those given out since 2020 have no check digit."""
+    return _is_month_and_day(digits[2:6]) and digits[6] in "12345678"
+
+
+def _is_emso(digits: str) -> bool:
+    """Check an EMSO; its three digits of the year are 9xx or 0xx."""
+    return digits[4] in "90" and bool(emso.is_valid(digits))
 
 
 def _is_natural_nif(digits: str) -> bool:
     return digits[0] in "123" and bool(nif.is_valid(digits))
 
 
-_CARD = Number("credit_card_number", is_card_number, Grade.CHECKED, Grade.CHECKED)
+_CARD = Number("credit_card_number", is_card_number, Grade.VALID, Grade.VALID)
 _SSN = Number("us_ssn", ssn.is_valid, Grade.LOOSE, Grade.TELLING)
 _ITIN = Number("us_itin", itin.is_valid, Grade.LOOSE, Grade.TELLING)
 _SIN = Number("ca_sin", sin.is_valid, Grade.WEAK, Grade.WEAK)
 _BSN = Number("nl_bsn", bsn.is_valid, Grade.WEAK, Grade.WEAK)
 _TFN = Number("au_tfn", tfn.is_valid, Grade.WEAK, Grade.WEAK)
+_TFN_OLD = Number("au_tfn", tfn.is_valid, Grade.FORM, None)
 _IRD = Number("nz_ird", ird.is_valid, Grade.FORM, Grade.WEAK)
 _NIF = Number("pt_nif", _is_natural_nif, Grade.WEAK, Grade.WEAK)
 _IL = Number("il_identity_number", teudat_zehut.is_valid, Grade.WEAK, Grade.WEAK)
@@ -130,7 +143,7 @@ _CPR = Number("dk_cpr", cpr.is_valid, Grade.TELLING, Grade.TELLING)
 _EGN = Number("bg_egn", egn.is_valid, Grade.CHECKED, None)
 _KENNITALA = Number("is_kennitala", kennitala.is_valid, Grade.CHECKED, Grade.CHECKED)
 _RNTRC = Number("ua_rntrc", rntrc.is_valid, Grade.WEAK, None)
-_CI = Number("ec_ci", ci.is_valid, Grade.CHECKED, Grade.CHECKED)
+_CI = Number("ec_ci", ci.is_valid, Grade.WEAK, Grade.CHECKED)
 _NIT = Number("co_nit", nit.is_valid, Grade.WEAK, Grade.WEAK)
 _MEDICARE = Number("au_medicare", _is_medicare_card, Grade.WEAK, Grade.WEAK)
 _DE = Number("de_tax_id", steuer_id.is_valid, Grade.CHECKED, Grade.CHECKED)
@@ -148,11 +161,12 @@ _AADHAAR = Number("in_aadhaar", aadhaar.is_valid, Grade.WEAK, Grade.WEAK)
 _MY_NUMBER = Number("jp_my_number", my_number.is_valid, Grade.WEAK, Grade.WEAK)
 _MYKAD = Number("my_nric", mykad.is_valid, Grade.TELLING, Grade.TELLING)
 _AHV = Number("ch_ahv", ahv.is_valid, Grade.CHECKED, Grade.CHECKED)
-_EMSO = Number("si_emso", emso.is_valid, Grade.CHECKED, None)
+_EMSO = Number("si_emso", _is_emso, Grade.CHECKED, None)
 _CNP = Number("ro_cnp", cnp.is_valid, Grade.CHECKED, None)
 _ZA = Number("za_identity_number", za_idnr.is_valid, Grade.CHECKED, Grade.CHECKED)
 _TH = Number("th_pin", pin.is_valid, Grade.WEAK, Grade.CHECKED)
-_RRN = Number("kr_rrn", rrn.is_valid, Grade.CHECKED, Grade.CHECKED)
+_RRN = Number("kr_rrn", rrn.is_valid, Grade.CHECKED, None)
+_RRN_NEW = Number("kr_rrn", _has_rrn_form, None, Grade.TELLING)
 _CNIC = Number("pk_cnic", cnic.is_valid, Grade.FORM, Grade.TELLING)
 _NIR = Number("fr_nir", nir.is_valid, Grade.CHECKED, Grade.CHECKED)
 _IMEI = Number("imei", _is_imei, Grade.CHECKED, Grade.CHECKED)
@@ -161,11 +175,11 @@ _RIC = Number("cn_resident_id", is_resident_id, Grade.CHECKED, None)
 _ICCID = Number("iccid", _is_iccid, Grade.CHECKED, Grade.CHECKED)
 
 BY_LENGTH: dict[int, tuple[Number, ...]] = {
-    8: (_IRD, _TFN),
+    8: (_IRD, _TFN_OLD),
     9: (_SIN, _BSN, _TFN, _NIF, _IL, _IRD, _SSN, _ITIN, _ROUTING, _RC_OLD),
     10: (_SVNR, _RC, _SE, _EGN, _KENNITALA, _CI, _NHS, _UTR, _RNTRC, _MEDICARE, _NIT, _CPR, _NPI),
     11: (_CPF, _NO, _BE, _TR, _PESEL, _AMKA, _EE, _LT, _CUIT, _DE, _OIB),
-    12: (_SE, _AADHAAR, _MY_NUMBER, _MYKAD),
+    12: (_SE, _CARD, _AADHAAR, _MY_NUMBER, _MYKAD),
     13: (_AHV, _CARD, _EMSO, _CNP, _ZA, _RRN, _TH, _CNIC),
     14: (_CARD,),
     15: (_NIR, _CARD, _IMEI),
@@ -201,7 +215,7 @@ BY_GROUPS: dict[tuple[int, ...], tuple[Number, ...]] = {
     (4, 4, 4): (_AADHAAR, _MY_NUMBER),
     (6, 2, 4): (_MYKAD,),
     (3, 4, 4, 2): (_AHV,),
-    (6, 7): (_RRN,),
+    (6, 7): (_RRN_NEW,),
     (5, 7, 1): (_CNIC,),
     (6, 4, 3): (_ZA,),
     (6, 4, 2, 1): (_ZA,),

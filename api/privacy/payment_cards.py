@@ -12,18 +12,20 @@ _RANGES: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
         (3095, 3095, {14, 16}),
         (36, 36, {14, 16, 19}),
         (38, 39, {14, 16, 19}),
-        (3528, 3589, {16, 17, 18, 19}),  # JCB
+        (35, 35, {16, 17, 18, 19}),  # JCB
+        (1800, 1800, {15}),
+        (2131, 2131, {15}),
         (6011, 6011, {16, 19}),  # Discover
         (644, 649, {16, 19}),
         (65, 65, {16, 19}),
         (62, 62, {16, 17, 18, 19}),  # UnionPay
         (81, 81, {16, 17, 18, 19}),
-        (5018, 5018, {13, 16, 19}),  # Maestro
-        (5020, 5020, {13, 16, 19}),
-        (5038, 5038, {13, 16, 19}),
-        (5893, 5893, {13, 16, 19}),
-        (6304, 6304, {13, 16, 19}),
-        (6759, 6763, {13, 16, 19}),
+        (5018, 5018, {12, 13}),  # Maestro
+        (50, 50, {16, 19}),
+        (56, 69, {16, 19}),
+        (6304, 6304, {12, 13}),
+        (639, 639, {12, 13}),
+        (6759, 6763, {12, 13}),
         (2200, 2204, {16, 17, 18, 19}),  # Mir
         (9792, 9792, {16}),  # Troy
         (606282, 606282, {16}),  # Hipercard
@@ -32,6 +34,7 @@ _RANGES: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
         (508, 508, {16}),
     )
 )
+_BY_FIRST = {first: tuple(one for one in _RANGES if str(one[0])[0] == first) for first in "123456789"}
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 
@@ -44,6 +47,6 @@ def is_luhn_valid(digits: str) -> bool:
 def is_card_number(digits: str) -> bool:
     """Tell whether digits are in an issuer's range, of its length, with a valid check digit."""
     prefix, length = int(digits[:6]), len(digits)
-    if not any(low <= prefix <= high and length in lengths for low, high, lengths in _RANGES):
+    if not any(low <= prefix <= high and length in lengths for low, high, lengths in _BY_FIRST.get(digits[0], ())):
         return False
     return len(set(digits)) > 1 and is_luhn_valid(digits)

@@ -9,14 +9,21 @@ from api.privacy.scores import Grade
 
 Verdict = tuple[str, Grade]
 _MEMORY = 64 << 20
+TOLD = "told"  # in a verdict: whatever type the words before it name
 
 
 class Recogniser(NamedTuple):
-    """A pattern over a normal form, and what its matches are; `units` is the work of one check, some 5 us each."""
+    """A pattern over a normal form, and what its matches are; `units` is the work of one check, some 5 us each.
+
+    `trims`: a match that is nothing is looked at again without its last words, which may be the sentence's.
+    `gate`: the pattern is looked for only where this one occurs.
+    """
 
     pattern: bytes
     check: Callable[[str], Iterator[Verdict]]
     units: int = 1
+    trims: bool = False
+    gate: bytes | None = None
 
 
 def pattern_options() -> Any:  # noqa: ANN401 - the library has no types

@@ -13,17 +13,18 @@ from api.privacy.internet_forms import INTERNET
 from api.privacy.lettered_numbers import LETTERED
 from api.privacy.national_numbers import BY_LENGTH, Number
 from api.privacy.phone_numbers import PHONES
-from api.privacy.recognising import Recogniser, compile_pattern, pattern_options
+from api.privacy.recognising import TOLD, Recogniser, compile_pattern, pattern_options
 from api.privacy.scores import Grade
+from api.privacy.told_forms import TOLD_FORMS
 
-_RECOGNISERS: tuple[Recogniser, ...] = (*INTERNET, *CREDENTIALS, *LETTERED, *CRYPTO, *PHONES)
+_RECOGNISERS: tuple[Recogniser, ...] = (*INTERNET, *CREDENTIALS, *LETTERED, *CRYPTO, *PHONES, *TOLD_FORMS)
 _COMPILED = tuple(compile_pattern(recogniser.pattern) for recogniser in _RECOGNISERS)
 
 
 def _compile_set() -> re2.Set:
     """Return all patterns as one automaton: a single pass tells which of them occur."""
     patterns = re2.Set.SearchSet(pattern_options())
-    for pattern in (*(recogniser.pattern for recogniser in _RECOGNISERS), PATTERN):
+    for pattern in (*(recogniser.gate or recogniser.pattern for recogniser in _RECOGNISERS), PATTERN):
         patterns.Add(pattern)
     patterns.Compile()
     return patterns
@@ -46,7 +47,7 @@ class Scanner:
             return []
         budget = Budget(len(data))
         found = chain.from_iterable(self._run(index, data, budget) for index in occurring)
-        return [candidate for candidate in found if candidate.pii_type in self._types]
+        return [candidate for candidate in found if candidate.pii_type in self._types or candidate.pii_type == TOLD]
 
     def scan_digits(self, digits: str, grades: frozenset[Grade] | None = None) -> list[Candidate]:
         """Return every candidate that a whole number's digits are; with `grades` only of kinds that prove so much."""
@@ -68,5 +69,11 @@ class Scanner:
         for match in _COMPILED[index].finditer(data):
             budget.spend(recogniser.units)
             start, end = match.span()
-            for pii_type, grade in recogniser.check(data[start:end].decode("latin-1")):
-                yield Candidate(start, end, pii_type, grade)
+            text = data[start:end].decode("latin-1")
+            verdicts = list(recogniser.check(text))
+            while recogniser.trims and not verdicts and " " in text:
+                budget.spend(recogniser.units)
+                text = text.rpartition(" ")[0]
+                verdicts = list(recogniser.check(text))
+            for pii_type, grade in verdicts:
+                yield Candidate(start, start + len(text), pii_type, grade)

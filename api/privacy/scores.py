@@ -23,7 +23,7 @@ class Grade(Enum):
 
 _SCORES = {
     Grade.VALID: _Scores(alone=0.9, in_context=0.98, against=0.9),
-    Grade.CHECKED: _Scores(alone=0.9, in_context=0.98, against=0.6),
+    Grade.CHECKED: _Scores(alone=0.9, in_context=0.98, against=0.45),
     Grade.WEAK: _Scores(alone=0.6, in_context=0.98, against=0.4),
     Grade.TELLING: _Scores(alone=0.6, in_context=0.8, against=0.4),
     Grade.FORM: _Scores(alone=0.4, in_context=0.8, against=0.3),
