@@ -24,6 +24,12 @@ _MOST_DIGITS = 20
 _MAX_COLUMNS = 4_096
 _NOTHING = frozenset({"unknown", "none", "n/a", "na", "nan", "null", "-", "--", "?", "missing", "not available"})
 
+_NO_VALUES = frozenset(nothing.encode() for nothing in _NOTHING)
+# Types of which no value proves itself: a form beside a telling column name is the most there is.
+_NEVER_PROVED = frozenset(
+    {"date_of_birth", "health_date", "postal_code", "age", "first_name", "last_name", "person_name"}
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -93,6 +99,8 @@ class Detector:
         if len(text) > MAX_TEXT:
             return _unexamined(text)
         form = normalise(text)
+        if len(name.types) == 1 and self._is_told_by_form(name.types[0], form.data):
+            return [Finding(0, len(text), name.types[0], FORM_AND_NAME, "form and column name")]
         try:
             candidates = self._scanner.scan(form.data)
         except TooMuchWork:
@@ -100,6 +108,12 @@ class Detector:
         if name.types:
             return self._find_told(name, text, candidates, form)
         return self._resolve(self._judge(candidate, form, is_doubtful=name.is_doubtful) for candidate in candidates)
+
+    def _is_told_by_form(self, pii_type: str, data: bytes) -> bool:
+        """Tell whether a form is all that a value can add to what its column's name tells, and it has that form."""
+        if pii_type not in _NEVER_PROVED or self._threshold > FORM_AND_NAME or data.strip().lower() in _NO_VALUES:
+            return False
+        return has_form(pii_type, CATALOGUE[pii_type].category, data)
 
     def _find_in_number(self, name: NameContext, value: float) -> list[Finding]:
         """Return what a JSON number is: its digits count as text's do, but one check digit proves less."""
