@@ -102,7 +102,7 @@ class Detector:
         if len(name.types) == 1 and self._is_told_by_form(name.types[0], form.data):
             return [Finding(0, len(text), name.types[0], FORM_AND_NAME, "form and column name")]
         try:
-            candidates = self._scanner.scan(form.data)
+            candidates = self._scanner.scan_digits(text) if _is_digits(text) else self._scanner.scan(form.data)
         except TooMuchWork:
             return _unexamined(text)
         if name.types:
@@ -208,6 +208,11 @@ def _is_whole(candidate: Candidate, data: bytes) -> bool:
 def _is_words(text: str) -> bool:
     """Tell whether a text is plain words, without any figure or sign that personal data has."""
     return text.replace("_", "").replace(" ", "").isalpha() and text.isascii()
+
+
+def _is_digits(text: str) -> bool:
+    """Tell whether a text is digits alone, and so no more than a number; after 00 it may be a telephone's."""
+    return text.isdigit() and text.isascii() and not text.startswith("00")
 
 
 def _digits_of(value: float) -> str | None:

@@ -4,8 +4,10 @@ import random
 
 import pytest
 
+from api.privacy.catalogue import CATALOGUE
 from api.privacy.national_numbers import BY_GROUPS, BY_LENGTH, Number, is_resident_id
 from api.privacy.quick_checks import _CONDITIONS, can_be, values_of
+from api.privacy.scanning import Scanner
 
 BASES = 100
 _ENDS = [f"{end:02}" for end in range(100)]
@@ -60,3 +62,15 @@ def test_a_chinese_number_of_an_unlisted_county_is_told_by_its_check_digit(digit
     """python-stdnum raises KeyError for those."""
     assert is_resident_id(digits)
     assert not is_resident_id(f"{digits[:-2]}{(int(digits[-2]) + 1) % 10}{digits[-1]}")
+
+
+def test_digits_alone_are_looked_at_as_they_are_in_a_text() -> None:
+    scanner = Scanner(CATALOGUE.keys())
+    found = 0
+    for length in range(7, 21):
+        for digits in _candidates(length, length)[::7]:
+            if not digits.startswith("00"):
+                candidates = sorted(map(str, scanner.scan_digits(digits)))
+                assert candidates == sorted(map(str, scanner.scan(digits.encode())))
+                found += len(candidates)
+    assert found > 100
