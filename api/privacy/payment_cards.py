@@ -34,7 +34,10 @@ _RANGES: tuple[tuple[int, int, frozenset[int]], ...] = tuple(
         (508, 508, {16}),
     )
 )
-_BY_FIRST = {first: tuple(one for one in _RANGES if str(one[0])[0] == first) for first in "123456789"}
+_BY_FIRST = {
+    str(first): tuple(one for one in _RANGES if one[0] < (first + 1) * 100_000 and one[1] >= first * 100_000)
+    for first in range(1, 10)
+}
 _DOUBLED = (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)
 
 

@@ -9,15 +9,35 @@ from api.privacy.scores import Grade
 
 
 def _check_international(text: str) -> Iterator[Verdict]:
-    number = f"+{text[2:]}" if text.startswith("00") else text
+    number = text.replace("(0)", "").removeprefix("00")
+    digits = "".join(filter(str.isdigit, number))
+    plain = _split_country(digits)
+    if plain is not None and phonenumbers.is_valid_number(plain):
+        yield "phone_number", Grade.VALID
+        return
     try:
-        parsed = phonenumbers.parse(number.replace("(0)", ""))
+        parsed = phonenumbers.parse(f"+{digits}")  # takes a trunk prefix off, at twice the time
     except phonenumbers.NumberParseException:
         return
     if phonenumbers.is_valid_number(parsed):
         yield "phone_number", Grade.VALID
     elif phonenumbers.is_possible_number(parsed):
         yield "phone_number", Grade.TELLING
+
+
+def _split_country(digits: str) -> phonenumbers.PhoneNumber | None:
+    """Return a number whose digits are a country's code and a national number as it is dialled from abroad."""
+    for length in (1, 2, 3):
+        code, national = int(digits[:length]), digits[length:]
+        if code in phonenumbers.COUNTRY_CODE_TO_REGION_CODE:
+            zeros = len(national) - len(national.lstrip("0")) if national.strip("0") else 0
+            return phonenumbers.PhoneNumber(
+                country_code=code,
+                national_number=int(national or 0),
+                italian_leading_zero=True if zeros else None,
+                number_of_leading_zeros=zeros if zeros > 1 else None,
+            )
+    return None
 
 
 def _check_north_american(text: str) -> Iterator[Verdict]:

@@ -96,3 +96,12 @@ def test_hard_negatives_in_their_columns_are_left_alone() -> None:
 )
 def test_leaves_alone_what_only_looks_alike(text: str) -> None:
     assert ALL.find("field_7", text) == []
+
+
+@pytest.mark.parametrize(
+    "number",
+    ["4222222222222", "5555555555554444", "2223003122003222", "378282246310005", "30569309025904", "3530111333300000",
+     "6011111111111117", "6200000000000005", "6759649826438453", "6957753884333190", "2200000000000053"],
+)  # fmt: skip
+def test_knows_the_ranges_of_the_issuers(number: str) -> None:
+    assert ALL.find("field_7", number)[0].pii_type == "credit_card_number"
