@@ -31,8 +31,10 @@ def check_digits(digits: str, numbers: Iterable[Number], budget: Budget) -> Iter
     values = values_of(digits)
     for number in numbers:
         budget.spend()
-        if number.plain and can_be(number.pii_type, digits, values) and number.is_valid(digits):
-            yield number.pii_type, number.plain
+        if number.plain and can_be(number.pii_type, digits, values):
+            budget.spend()
+            if number.is_valid(digits):
+                yield number.pii_type, number.plain
 
 
 def _touches_word(data: bytes, start: int, end: int) -> bool:

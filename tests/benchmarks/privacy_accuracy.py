@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.table import Table
 
 from api.privacy.catalogue import CATALOGUE
-from api.privacy.detection import Detector
+from api.privacy.detection import Detector, Finding
 from tests.benchmarks.privacy_negatives import make_negatives
 from tests.benchmarks.privacy_values import CHECKED, WEAK, make_values
 
@@ -71,12 +71,12 @@ def _look_at(detector: Detector, tally: Tally, name: str, column: str, value: st
     covered = [f for f in detector.find("notes", sentence) if f.start <= start and f.end >= start + len(value)]
     tally.values += 1
     tally.alone += _is_covered(alone, value)
-    tally.as_such += any(finding.pii_type == name for finding in alone)
+    tally.as_such += _is_covered(alone, value) and alone[0].pii_type == name
     tally.named += _is_covered(detector.find(column, value), value)
     tally.in_text += bool(covered)
 
 
-def _is_covered(findings: list, value: str) -> bool:
+def _is_covered(findings: list[Finding], value: str) -> bool:
     return bool(findings) and findings[0].start == 0 and findings[0].end >= len(value)
 
 
