@@ -73,6 +73,10 @@ class Detector:
             return self._find_in_number(name, value)
         return self._find_in_value(name, value if isinstance(value, str) else str(value))
 
+    def is_told_by(self, column: str) -> bool:
+        """Tell whether a column's name speaks of one of the types."""
+        return bool((self._names.get(column) or self._read_name(column)).types)
+
     def find_in_text(self, text: str) -> list[Finding]:
         """Return what is found in a text of no column.
 

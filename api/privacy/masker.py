@@ -1,5 +1,6 @@
 """Masks records before they leave the process: finds what is personal and does what the rules say with it."""
 
+import unicodedata
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -58,6 +59,14 @@ class _Mapped(NamedTuple):
     masking: FieldMasking
 
 
+class _Around(NamedTuple):
+    """What a nested value stands in: a mapped column, or one whose name tells; `depth` counts the levels."""
+
+    mapped: _Mapped | None = None
+    name: str | None = None
+    depth: int = 0
+
+
 class _Column:
     """What is remembered of a column: how it is mapped, what is kept of its own name, and its last short texts."""
 
@@ -75,6 +84,7 @@ class _Dropped:
 
 _NESTED: Final = (dict, list, tuple)
 _DROPPED: Final = _Dropped()
+_NOTHING_AROUND: Final = _Around()
 _TOO_DEEP: Final = _Kept(REDACTED, FieldMasking(("unknown",), 1.0, ("redact",), "too deeply nested to be looked at"))
 
 
@@ -82,7 +92,8 @@ class Masker:
     """Masks by one rule set and one project key; immutable but for its caches, so threads share it.
 
     A column of `column_map` is masked whatever its values look like, by its type's rule, else by the type's default
-    action. Names of columns are looked at like text, but for those in `known_columns`.
+    action; so is one that differs from it by case or signs alone, as refused requests may spell it. Those of
+    `known_columns` are no such, and their names are not looked at; other names are, like text.
     """
 
     def __init__(
@@ -105,6 +116,7 @@ class Masker:
         self._acts = {name: compile_action(name, rule.action, rule.config, key) for name, rule in self._rules.items()}
         self._acts[UNEXAMINED], self._rules[UNEXAMINED] = (lambda _text: REDACTED), Rule("redact")
         self._mapped = {column: self._plan(pii_type) for column, pii_type in column_map.items()}
+        self._mapped_alike = {_spelling(column): plan for column, plan in self._mapped.items()}
         self._known_columns = known_columns | column_map.keys()
         self._detector = Detector(rule_set.rules.keys(), column_map={}, threshold=self.threshold)
         self._columns: dict[str, _Column] = {}
@@ -132,12 +144,12 @@ class Masker:
         return _Mapped(self._acts[pii_type], masking)
 
     def _mask_items(
-        self, record: dict[str, Any], touched: dict[str, FieldMasking], around: _Mapped | None = None, depth: int = 0
+        self, record: dict[str, Any], touched: dict[str, FieldMasking], around: _Around = _NOTHING_AROUND
     ) -> dict[str, Any]:
         masked: dict[str, Any] | None = None
         for name, value in record.items():
             column = self._columns.get(name) or self._read_column(name)
-            found = self._mask(column, name, value, around, depth)
+            found = self._mask(column, name, value, around)
             why = found or column.name
             if why is None:
                 continue
@@ -152,22 +164,27 @@ class Masker:
         return record if masked is None else masked
 
     def _read_column(self, name: str) -> _Column:
-        column = _Column(self._mapped.get(name), None if name in self._known_columns else self._mask_name(name))
+        if name in self._known_columns:
+            column = _Column(self._mapped.get(name), None)
+        else:
+            column = _Column(self._mapped_alike.get(_spelling(name)), self._mask_name(name))
         if len(name) <= _LONGEST_REMEMBERED and len(self._columns) < _MOST_COLUMNS:
             self._columns[name] = column
         return column
 
-    def _mask(
-        self, column: _Column, name: str, value: object, around: _Mapped | None = None, depth: int = 0
-    ) -> _Kept | None:
-        """Return what is kept of a value, None when it is not touched; `around` is the mapped column it stands in."""
+    def _mask(self, column: _Column, name: str, value: object, around: _Around = _NOTHING_AROUND) -> _Kept | None:
+        """Return what is kept of a value, None when it is not touched."""
         if value is None:
             return None
-        mapped = around or column.mapped
+        mapped = around.mapped or column.mapped
         if isinstance(value, _NESTED):
-            return self._mask_nested(column, name, value, mapped, depth)
+            return self._mask_nested(column, name, value, around._replace(mapped=mapped))
         if mapped is not None:
             return self._act_on_mapped(mapped, value)
+        found = self._look_once(column, name, value)
+        return self._look(around.name, value) if found is None and around.name is not None else found
+
+    def _look_once(self, column: _Column, name: str, value: object) -> _Kept | None:
         if not isinstance(value, str) or len(value) > _LONGEST_REMEMBERED:
             return self._look(name, value)
         try:
@@ -227,19 +244,19 @@ class Masker:
         column: _Column,
         name: str,
         value: dict[str, Any] | list[Any] | tuple[Any, ...],
-        mapped: _Mapped | None,
-        depth: int,
+        around: _Around,
     ) -> _Kept | None:
         """Mask the leaves of a value that no model takes, but that a refused request may hold."""
-        if depth >= _MAX_DEPTH:
+        if around.depth >= _MAX_DEPTH:
             return _TOO_DEEP
+        inside = _Around(around.mapped, name if self._detector.is_told_by(name) else around.name, around.depth + 1)
         touched: dict[str, FieldMasking] = {}
         if isinstance(value, dict):
-            kept: Any = self._mask_items(value, touched, mapped, depth + 1)
+            kept: Any = self._mask_items(value, touched, inside)
         else:
             kept = []
             for item in value:
-                found = self._mask(column, name, item, mapped, depth + 1)
+                found = self._mask(column, name, item, inside)
                 if found is None or found.value is not _DROPPED:
                     kept.append(item if found is None else found.value)
                 if found is not None:
@@ -257,3 +274,8 @@ def text_of(value: object) -> str:
     if type(value) is float and value.is_integer() and abs(value) < _EXACT_FLOAT:
         return str(int(value))
     return str(value)
+
+
+def _spelling(column: str) -> str:
+    """Return a column's name without case and signs, by which a misspelt one is known again."""
+    return "".join(filter(str.isalnum, unicodedata.normalize("NFKC", column))).casefold()

@@ -102,6 +102,36 @@ def test_nested_values_of_a_mapped_column_are_masked_leaf_by_leaf() -> None:
     assert set(masked.touched) == {"who", "list"}
 
 
+@pytest.mark.parametrize("spelt", ["col7", "Col7", " COL7", "COL_7", "Ｃｏｌ7"])
+def test_a_mapped_column_is_known_by_another_spelling_too(spelt: str) -> None:
+    assert mask({spelt: "Jane Sample"}, COL7="person_name")[spelt].startswith("person_")
+
+
+def test_a_column_of_the_model_is_none_that_is_spelt_alike() -> None:
+    columns = frozenset({"COL7", "col7"})
+    made = Masker(
+        default_rule_set(),
+        column_map={"COL7": "person_name"},
+        threshold=None,
+        key=KEY,
+        version_id=VERSION,
+        known_columns=columns,
+    )
+    assert made.mask_record({"col7": "Jane Sample"}).record == {"col7": "Jane Sample"}
+
+
+def test_a_telling_name_tells_of_what_is_nested_in_it() -> None:
+    record = {
+        "customer_name": {"value": "Jane Sample", "others": ["Ann Sample"], "x": {"y": "Bob Sample"}},
+        "ssn": {"value": 123456},
+        "size": {"value": "Medium"},
+    }
+    masked = mask(record)
+    assert "Sample" not in repr(masked)
+    assert masked["ssn"] != record["ssn"]
+    assert masked["size"] == record["size"]
+
+
 def test_dropped_leaves_disappear() -> None:
     assert mask({"list": [{"pin": 1, "x": 2}], "pin": [1, 2]}, pin="card_pin") == {"list": [{"x": 2}], "pin": []}
 
