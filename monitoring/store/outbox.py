@@ -37,17 +37,20 @@ WHERE d.state = 'pending' AND (d.channel_id IS NULL OR (d.give_up_at <= :now
 """
 _CLAIM = f"""
 WITH due AS MATERIALIZED (
-    SELECT picked.id FROM channel AS c
-    LEFT JOIN (SELECT channel_id, count(*) AS n FROM delivery WHERE state = 'sending' GROUP BY 1) AS busy
-        ON busy.channel_id = c.id
+    SELECT picked.id FROM (
+        SELECT channel.id, COALESCE(busy.n, 0) AS n FROM channel
+        LEFT JOIN (SELECT channel_id, count(*) AS n FROM delivery WHERE state = 'sending' GROUP BY 1) AS busy
+            ON busy.channel_id = channel.id
+        WHERE channel.is_enabled AND channel.id <> ALL(:held)
+        ORDER BY n, random()
+    ) AS c
     CROSS JOIN LATERAL (
         SELECT d.id FROM delivery AS d
         WHERE d.channel_id = c.id AND d.state = 'pending' AND d.next_attempt_at <= :now AND NOT {_WAITS_ITS_TURN}
         ORDER BY d.next_attempt_at, d.id
-        LIMIT GREATEST(CASE WHEN c.id = ANY(:slow) THEN 1 ELSE :per_channel END - COALESCE(busy.n, 0), 0)
+        LIMIT GREATEST(CASE WHEN c.id = ANY(:slow) THEN 1 ELSE :per_channel END - c.n, 0)
         FOR UPDATE SKIP LOCKED
     ) AS picked
-    WHERE c.is_enabled AND c.id <> ALL(:held)
     LIMIT :limit
 ), claimed AS (
     UPDATE delivery AS d SET state = 'sending', attempts = d.attempts + 1, claimed_until = :until
@@ -125,7 +128,8 @@ def claim_due(  # noqa: PLR0913 - the limits of one round
 ) -> list[Claimed]:
     """Claim what is due, the oldest of each channel first, at most `per_channel` in flight for one (a slow one: 1).
 
-    Of one alert and target a later notice waits until the earlier ones have ended. Channels in `held` are left alone.
+    Of one alert and target a later notice waits until the earlier ones have ended. Channels in `held` are left alone;
+    those with less in flight come first, so that no backlog keeps another channel waiting.
     """
     session.execute(text(_RELEASE), {"now": now})
     values = {"now": now, "until": now + lease, "limit": limit, "per_channel": per_channel}

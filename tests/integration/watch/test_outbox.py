@@ -178,6 +178,18 @@ def test_a_channel_gets_so_many_at_once_and_a_slow_one_a_single_one(world: World
     assert _due(world, held=[busy, slow]) == world.now
 
 
+def test_the_next_place_goes_to_a_channel_with_less_in_flight(world: World) -> None:
+    """However many channels answer slowly and have more to come, the others do not wait for all of it."""
+    channels = [world.channel() for _ in range(3)]
+    _fire(world, channels, rules=6)
+    claimed = _claim(world, limit=8, per_channel=4)
+    starved = set(channels) - {one.channel_id for one in claimed}
+    assert len(starved) == 1
+    _record(world, claimed[:1], SENT)
+    (taken,) = _claim(world, limit=1, per_channel=4)
+    assert taken.channel_id in starved
+
+
 def test_slow_channels_are_those_that_something_tried_waits_for(world: World) -> None:
     fine, slow = world.channel(), world.channel()
     _fire(world, [fine, slow])
