@@ -135,9 +135,12 @@ class PredictionCall:
         return refused
 
     def _told(self, error: Exception, place: Literal["logs", "response"]) -> Exception:
-        """Return an error as it may stand in the log or in the answer."""
+        """Return an error as it may stand in the log or in the answer; what nobody foresaw goes to the process log."""
         privacy = self._privacy
-        return mask_error(error, privacy) if privacy is not None and getattr(privacy, place) else error
+        if privacy is None:
+            return error
+        masks = getattr(privacy, place) or (privacy.logs and status_of(error) == 500)
+        return mask_error(error, privacy) if masks else error
 
     async def _log_refusal(self, error: Exception, by_row: dict[int, str] | None = None) -> None:
         """Log a request that gets no prediction. Its own answer does not depend on whether this works."""

@@ -249,13 +249,19 @@ def test_without_a_key_a_deployment_answers_and_keeps_no_inputs(
     assert "ZeroDivisionError" in first["privacy_error"]
 
 
+@pytest.mark.parametrize("response", [True, False])
 def test_an_unexpected_error_is_logged_without_its_text(
+    *,
     client: httpx.Client,
     database: Database,
-    masking: str,
+    project_id: str,
+    model_id: str,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
+    response: bool,
 ) -> None:
+    masking = deploy(client, project_id, model_id, privacy_anonymize_logs=True, privacy_anonymize_response=response)
+
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError(f"what {EMAIL} sent")
 
