@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 _PATH_IN_MESSAGE = re.compile(r"^(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _FIELD_IN_MESSAGE = re.compile(r"field `(?P<field>[^`]+)`")
+_PARAMETER_NAMES = {"alert_state": "state"}  # arguments that Litestar does not let have their parameter's name
 
 
 class FieldError(msgspec.Struct, frozen=True):
@@ -165,11 +166,15 @@ def answer_parameter_error(request: Request[Any, Any, Any], error: ValidationExc
     if any(item.get("source") == "path" for item in extra if isinstance(item, dict)):
         return problem(request, 404, f"No such resource: {request.url.path}")
     wrong = [
-        FieldError(str(item.get("key", "body")), str(item.get("message", "invalid")))
+        FieldError(_parameter(str(item.get("key", "body"))), str(item.get("message", "invalid")))
         for item in extra
         if isinstance(item, dict)
     ] or [FieldError("body", error.detail)]
     return problem(request, 422, "; ".join(f"{item.field}: {item.message}" for item in wrong), errors=wrong)
+
+
+def _parameter(argument: str) -> str:
+    return _PARAMETER_NAMES.get(argument, argument)
 
 
 def answer_http_exception(request: Request[Any, Any, Any], error: HTTPException) -> Response[Any]:

@@ -2,12 +2,17 @@
 
 import uuid
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
 
-from sqlmodel import Session, col, or_, select
+from sqlmodel import Session, and_, col, or_, select
 
 from monitoring.store.alert_tables import Alert, AlertEvent
 from monitoring.store.errors import NotFound
 from monitoring.store.pages import Page, read_page
+
+# An evaluation's time is when it began to measure: what a person did meanwhile came after the resolve it records.
+_LONGEST_EVALUATION: Final = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -45,17 +50,19 @@ def list_timeline(session: Session, alert: Alert, *, limit: int) -> list[AlertEv
 
     From when the breach was first seen to when it resolved, so that the wait before it fired is among them.
     """
-    until = [] if alert.resolved_at is None else [col(AlertEvent.first_at) <= alert.resolved_at]
+    first_at, its_own = col(AlertEvent.first_at), col(AlertEvent.alert_id) == alert.id
+    ended = alert.resolved_at
+    until = [] if ended is None else [or_(first_at <= ended, and_(its_own, first_at <= ended + _LONGEST_EVALUATION))]
     newest = (
         select(AlertEvent)
         .where(
             AlertEvent.rule_id == alert.rule_id,
             AlertEvent.deployment_id == alert.deployment_id,
-            col(AlertEvent.first_at) >= alert.pending_since,
-            or_(col(AlertEvent.alert_id).is_(None), col(AlertEvent.alert_id) == alert.id),
+            first_at >= alert.pending_since,
+            or_(col(AlertEvent.alert_id).is_(None), its_own),
             *until,
         )
-        .order_by(col(AlertEvent.first_at).desc(), col(AlertEvent.id).desc())
+        .order_by(first_at.desc(), col(AlertEvent.id).desc())
         .limit(limit)
     )
     return list(reversed(session.exec(newest).all()))

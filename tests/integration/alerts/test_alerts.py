@@ -1,13 +1,14 @@
 """Alerts over HTTP: list, look at, acknowledge, resolve; and a rule's history."""
 
 import uuid
+from typing import Any
 
 import httpx
 
-from monitoring.store.alert_tables import Alert
+from monitoring.store.alert_tables import Alert, AlertEvent
 from monitoring.store.database import Database
 from tests.integration.alerts.conftest import MakeChannel, MakeRule, timeline_of
-from tests.integration.alerts.furnishing import add_alert, add_delivery, add_deployment
+from tests.integration.alerts.furnishing import MINUTE, add_alert, add_delivery, add_deployment
 
 
 def test_they_are_listed_by_state_severity_and_deployment(
@@ -34,7 +35,8 @@ def test_they_are_listed_by_state_severity_and_deployment(
     assert found(severity="critical") == [ids[2]]
     assert found(deployment_id=str(one)) == [ids[1], ids[0]]
     assert found(deployment_id=str(two), severity="warning") == []
-    assert client.get(path, params={"state": "ok"}).status_code == 422
+    refused = client.get(path, params={"state": "ok"})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (422, "state")
     newest = client.get(path, params={"limit": 1}).json()
     assert (newest["total"], [item["id"] for item in newest["items"]]) == (3, [ids[2]])
     shown = newest["items"][0]
@@ -58,6 +60,31 @@ def test_one_shows_what_led_to_it_and_who_was_told(
     (delivery,) = found["deliveries"]
     assert (delivery["id"], delivery["kind"]) == (str(delivery_id), "firing")
     assert (delivery["channel_name"], delivery["target"], delivery["state"]) == ("ops", "ops@example.org", "pending")
+
+
+def test_an_acknowledgement_during_the_evaluation_that_resolves_stays_in_the_timeline(
+    client: httpx.Client, database: Database, project_id: str, make_rule: MakeRule
+) -> None:
+    """An evaluation's time is when it began to measure; a person may act between that and its record."""
+    with database.transaction() as session:
+        alert_id = add_alert(session, make_rule(), add_deployment(session, project_id), "resolved")
+        alert = session.get_one(Alert, alert_id)
+        assert alert.resolved_at is not None
+        at = alert.resolved_at + MINUTE / 60
+        event: dict[str, Any] = {
+            **{name: getattr(alert, name) for name in ("project_id", "rule_id", "deployment_id")},
+            **{"first_at": at, "last_at": at, "detail": ""},
+        }
+        act: dict[str, Any] = {
+            "phase_before": "firing",
+            "phase": "acknowledged",
+            "reason": "acknowledged",
+            "actor": "k",
+        }
+        session.add(AlertEvent(**event, **act, alert_id=alert_id))
+        session.add(AlertEvent(**event, phase_before="ok", phase="ok", reason="below_threshold"))
+    timeline = client.get(f"/api/mlops/alerts/{alert_id}").json()["timeline"]
+    assert [event["reason"] for event in timeline] == ["pending", "fired", "acknowledged"]
 
 
 def test_acknowledging_and_resolving_are_kept_and_audited(
