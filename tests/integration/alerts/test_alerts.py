@@ -73,7 +73,9 @@ def test_an_acknowledgement_during_the_evaluation_that_resolves_stays_in_the_tim
         at = alert.resolved_at + MINUTE / 60
         event: dict[str, Any] = {
             **{name: getattr(alert, name) for name in ("project_id", "rule_id", "deployment_id")},
-            **{"first_at": at, "last_at": at, "detail": ""},
+            "first_at": at,
+            "last_at": at,
+            "detail": "",
         }
         act: dict[str, Any] = {
             "phase_before": "firing",
