@@ -18,6 +18,7 @@ _NUMBER = re2.compile(r"^[^\d+.-]{0,4}([+-]?(?:\d{1,3}(?:,\d{3}){1,9}|\d{1,30})(
 _DEGREES = r"([+-]?\d{1,3}(?:\.\d{1,20})?)\s?°?\s?([NSEW]?)"
 _COORDINATES = re2.compile(rf"(?i)^(?:geo:)?[\[(]?\s?{_DEGREES}(?:\s?[,;\s]\s?{_DEGREES})?\s?[\])]?$")
 _US_POSTAL_CODES = {5: "", 9: "", 10: "- "}  # lengths, and what may stand after the fifth digit
+_LOST_ZERO = 4
 # Three-digit ZIP areas of at most 20,000 people, by the censuses of 2000 and 2010: 45 CFR 164.514(b)(2)(i)(B).
 _SMALL_ZIP_AREAS = (36, 59, 63, 102, 202, 203, 204, 205, 369, 556, 692, 753, 772, 790, 821, 823, 830, 831, 878, 879)
 SMALL_ZIP_AREAS = frozenset(f"{area:03d}" for area in (*_SMALL_ZIP_AREAS, 884, 890, 893))
@@ -76,11 +77,18 @@ def compile_step(step: float) -> Coarsen:
 
 
 def compile_prefix(length: int) -> Coarsen:
-    """Return the function that keeps the first characters of a postal code; small areas of the USA become 000."""
-    hide_rest, hide = compile_mask("postal_code", length, 0, "*"), compile_mask("postal_code", 0, 0, "*")
+    """Return the function that keeps the first characters of a postal code; small areas of the USA become 000.
+
+    Four digits may be a code of the USA that lost its zero as a number: one digit fewer is kept, at most two.
+    """
+    hide_rest, hide_more, hide = (
+        compile_mask("postal_code", shown, 0, "*", least_hidden=1) for shown in (length, min(length - 1, 2), 0)
+    )
 
     def coarsen(text: str) -> str:
         code = text.strip()
+        if len(code) == _LOST_ZERO and code.isascii() and code.isdigit():
+            return f"0{hide(code[1:])}" if f"0{code[:2]}" in SMALL_ZIP_AREAS else hide_more(code)
         if code[:3] in SMALL_ZIP_AREAS and _is_of_the_usa(code):
             return f"000{hide(code[3:])}"
         return hide_rest(code)

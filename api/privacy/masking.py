@@ -4,6 +4,7 @@ import unicodedata
 from collections.abc import Callable
 
 _LONGEST_TOP_DOMAIN = 6
+_LEAST_HIDDEN = 3  # fewer could be guessed: a digit is one of ten
 
 
 def _is_shape(char: str) -> bool:
@@ -14,11 +15,13 @@ def _is_shape(char: str) -> bool:
 _ASCII_CONTENT = [code for code in range(128) if not _is_shape(chr(code))]
 
 
-def compile_mask(pii_type: str, show_first: int, show_last: int, char: str) -> Callable[[str], str]:
+def compile_mask(
+    pii_type: str, show_first: int, show_last: int, char: str, *, least_hidden: int = _LEAST_HIDDEN
+) -> Callable[[str], str]:
     """Return the function that hides all but the first and last so many letters and digits of a value.
 
-    A value that would be shown whole is hidden whole. Of an e-mail address the part before the @ is shown so,
-    and of its domain the last label.
+    A value of which fewer than `least_hidden` would be hidden is hidden whole. Of an e-mail address the part before the
+    @ is shown so, and of its domain the last label.
     """
     table = dict.fromkeys(_ASCII_CONTENT, char)
 
@@ -30,7 +33,7 @@ def compile_mask(pii_type: str, show_first: int, show_last: int, char: str) -> C
     def mask(text: str) -> str:
         if not show_first and not show_last:
             return hide(text)
-        return _show_ends(text, hide, show_first, show_last)
+        return _show_ends(text, hide, (show_first, show_last), least_hidden)
 
     def mask_email(text: str) -> str:
         local, at, domain = text.rpartition("@")
@@ -44,12 +47,13 @@ def compile_mask(pii_type: str, show_first: int, show_last: int, char: str) -> C
     return mask_email if pii_type == "email_address" else mask
 
 
-def _show_ends(text: str, hide: Callable[[str], str], show_first: int, show_last: int) -> str:
+def _show_ends(text: str, hide: Callable[[str], str], shown: tuple[int, int], least_hidden: int) -> str:
+    show_first, show_last = shown
     if text.isascii() and text.isalnum():
         start, stop = show_first, len(text) - show_last
     else:
         start, stop = _end_of(text, show_first), len(text) - _end_of(text[::-1], show_last)
-    if start >= stop or all(map(_is_shape, text[start:stop])):
+    if stop - start < least_hidden or sum(not _is_shape(char) for char in text[start:stop]) < least_hidden:
         return hide(text)
     return text[:start] + hide(text[start:stop]) + text[stop:]
 

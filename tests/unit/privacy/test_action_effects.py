@@ -31,6 +31,10 @@ def test_redact_replace_and_drop() -> None:
         ("credit_card_number", "4111 1111-1111 1234", 6, 4, "4111 11**-**** 1234"),
         ("credit_card_number", "4111111111111234", 0, 4, "************1234"),
         ("credit_card_number", "41111234", 6, 4, "********"),
+        ("credit_card_number", "4111 1111 1234", 6, 4, "**** **** ****"),
+        ("bank_account_number", "12345", 0, 4, "*****"),
+        ("bank_account_number", "123-456", 0, 4, "***-***"),
+        ("bank_account_number", "1234567", 0, 4, "***4567"),
         ("us_ssn", "123-45-6789", 0, 0, "***-**-****"),
         ("person_name", "Seán O'Neill", 1, 0, "S*** *'*****"),
         ("person_name", "山田 太郎", 0, 0, "** **"),
@@ -53,7 +57,7 @@ def test_a_mask_hides_all_content_but_the_ends(text: str, first: int, last: int)
     assert [c for c in masked if c in SHAPE] == [c for c in text if c in SHAPE]
     content = [c for c in text if c not in SHAPE]
     kept = [c for c in masked if c not in SHAPE]
-    if first + last < len(content):
+    if not first + last or first + last <= len(content) - 3:
         hidden = len(content) - first - last
         assert kept == content[:first] + ["*"] * hidden + content[len(content) - last :]
     else:

@@ -136,6 +136,9 @@ def test_numbers_are_rounded_down_to_a_step(text: str, step: float, rounded: str
         ("03-601", "03-6**"),
         ("SW1A 1AA", "SW1* ***"),
         ("101", "***"),
+        ("2139", "21**"),
+        ("3601", "0***"),
+        ("601", "***"),
     ],
 )
 def test_postal_codes_keep_a_prefix(text: str, kept: str) -> None:
