@@ -71,7 +71,8 @@ class RuleCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         JsonObject,
         Meta(
             description="mask: {show_first, show_last, char}; replace: {value}; generalize: {to: year | month | "
-            "network | band (width) | step (step) | prefix (length) | decimals (decimals)}; others: nothing"
+            "network | age_band (width) | step (step) | postal_prefix (length) | coordinates (decimals)}; "
+            "others: nothing"
         ),
     ] = msgspec.field(default_factory=dict)
     is_enabled: bool = True
