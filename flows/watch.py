@@ -20,7 +20,7 @@ from flows.settings import FlowSettings
 from monitoring.store.clock import database_time
 from monitoring.store.database import Database
 from monitoring.store.notices import Change
-from monitoring.store.outbox import next_due
+from monitoring.store.outbox import abandon_undeliverable, next_due
 from monitoring.store.watches import last_evaluation
 
 DELIVER = "deliver/deliver"
@@ -64,6 +64,7 @@ def evaluate(scheduled_at: datetime | None) -> Seen:
         with database.transaction() as session:
             now = database_time(session)
             covered = is_covered(scheduled_at, now, last_evaluation(session))
+            abandon_undeliverable(session, now=now)  # here too: a pass that does so runs only when something is due
         changes = [] if covered else evaluate_rules(database, now)
         with database.transaction() as session:
             due = next_due(session)

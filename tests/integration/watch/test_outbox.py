@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from flows.watch import evaluate
 from monitoring.store.alert_tables import Channel, Delivery, DeliveryAttempt, Notice
 from monitoring.store.database import Database
 from monitoring.store.outbox import (
@@ -244,3 +245,19 @@ def test_a_test_notice_is_claimed_by_who_makes_it(world: World) -> None:
     assert _claim(world) == []
     _record(world, claimed, FAILED)
     assert {delivery.state for delivery in world.deliveries()} == {"failed"}
+
+
+@pytest.mark.parametrize("is_gone", [True, False], ids=["removed", "disabled"])
+def test_a_minute_with_nothing_to_send_still_fails_what_can_no_longer_be_sent(
+    world: World, monkeypatch: pytest.MonkeyPatch, *, is_gone: bool
+) -> None:
+    channel = world.channel()
+    _fire(world, [channel])
+    world.change(Channel, channel, is_enabled=False)
+    if is_gone:
+        with world.database.transaction() as session:
+            session.delete(session.get(Channel, channel))
+    monkeypatch.setenv("PILOTHOUSE_DATABASE_URL", world.database.url)
+    seen = evaluate.fn(None)  # by the database's time, long after the world's
+    assert not seen.is_due
+    assert _only(world).state == "failed"
