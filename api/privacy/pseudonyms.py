@@ -62,7 +62,7 @@ def _compact(text: str) -> str:
 
 
 def _phone(text: str) -> str:
-    """Return E.164 where the number says its country, else its digits."""
+    """Return the digits of E.164 where the number says its country, else its own: JSON numbers have lost the plus."""
     plain = _plain(text)
     digits = "".join(filter(str.isdigit, plain))
     if plain.startswith("00"):
@@ -71,8 +71,8 @@ def _phone(text: str) -> str:
         try:
             number = phonenumbers.parse(plain)
         except phonenumbers.NumberParseException:
-            return f"+{digits}"
-        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+            return digits
+        return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164).removeprefix("+")
     return digits or plain
 
 
