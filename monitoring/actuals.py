@@ -5,8 +5,6 @@ from collections.abc import Iterable
 
 from monitoring.labels import canonical_label
 
-_SHOWN = 60
-
 
 class ActualRefused(ValueError):
     """This model can never be right or wrong about that value; the text says why."""
@@ -30,7 +28,7 @@ class Actuals:
         label = canonical_label(str(actual), domain)
         if label not in domain:
             known = ", ".join(repr(name) for name in list(domain)[:10]) + (", ..." if len(domain) > 10 else "")
-            raise ActualRefused(f"{label[:_SHOWN]!r} is none of the model's labels ({known})")
+            raise ActualRefused(f"is none of the model's labels ({known})")
         return label
 
     @staticmethod

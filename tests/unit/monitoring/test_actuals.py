@@ -33,6 +33,12 @@ def test_what_is_no_label_is_refused_by_name(actual: str | float) -> None:
         Actuals(("no", "yes")).read(actual)
 
 
+def test_a_refusal_does_not_quote_the_value() -> None:
+    with pytest.raises(ActualRefused) as refused:
+        Actuals(("no", "yes")).read("jane@example.org")
+    assert "jane" not in str(refused.value)
+
+
 def test_a_refusal_stays_short() -> None:
     with pytest.raises(ActualRefused) as refused:
         Actuals([f"label {place}" for place in range(500)]).read("x" * 4_000)
