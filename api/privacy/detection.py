@@ -22,6 +22,7 @@ _LONGEST_WORD = 19  # the shortest key of a known maker has 20 characters, which
 _FEWEST_DIGITS = 8
 _MOST_DIGITS = 20
 _MAX_COLUMNS = 4_096
+_LONGEST_COLUMN = 64
 _NOTHING = frozenset({"unknown", "none", "n/a", "na", "nan", "null", "-", "--", "?", "missing", "not available"})
 
 _NO_VALUES = frozenset(nothing.encode() for nothing in _NOTHING)
@@ -93,7 +94,9 @@ class Detector:
 
     def _read_name(self, column: str) -> NameContext:
         name = read_name(column, self._types)
-        if len(self._names) < _MAX_COLUMNS:
+        if len(column) <= _LONGEST_COLUMN:
+            if len(self._names) >= _MAX_COLUMNS:  # by columns no model has: those it has come back
+                self._names.clear()
             self._names[column] = name
         return name
 

@@ -168,7 +168,9 @@ class Masker:
             column = _Column(self._mapped.get(name), None)
         else:
             column = _Column(self._mapped_alike.get(_spelling(name)), self._mask_name(name))
-        if len(name) <= _LONGEST_REMEMBERED and len(self._columns) < _MOST_COLUMNS:
+        if len(name) <= _LONGEST_REMEMBERED:
+            if len(self._columns) >= _MOST_COLUMNS:
+                self._columns.clear()
             self._columns[name] = column
         return column
 

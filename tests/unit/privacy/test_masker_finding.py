@@ -1,3 +1,4 @@
+import tracemalloc
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -137,3 +138,13 @@ def test_masking_any_record_gives_json_and_the_same_again(record: dict[str, Any]
     one, again = MASKER.mask_record(record), MASKER.mask_record(record)
     assert repr(one.record) == repr(again.record)
     assert one.touched == again.touched
+
+
+def test_long_names_of_columns_are_not_kept() -> None:
+    made = MASKER
+    tracemalloc.start()
+    for place in range(30):
+        made.mask_record({f"{place}{'x' * 1_000_000}": 1})
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 5_000_000
