@@ -43,8 +43,9 @@ def write_alerts(session: Session, opened: Recorded, kept: Recorded, *, now: dat
 
 
 def write_states(session: Session, changes: Sequence[tuple[Change, uuid.UUID | None]], *, now: datetime) -> None:
-    """Store where the watches stand now and what the last evaluation saw."""
-    rows = [_state(change, alert_id) for change, alert_id in changes]
+    """Store where the watches stand now and what the last evaluation saw, in the order of their keys (see outbox)."""
+    ordered = sorted(changes, key=lambda each: (each[0].watch.rule.rule_id, each[0].watch.deployment_id))
+    rows = [_state(change, alert_id) for change, alert_id in ordered]
     insert_rows(session, rows, on_conflict=_UPSERT, now=now)
 
 

@@ -84,10 +84,16 @@ UPDATE delivery AS d SET state = r.state, sent_at = r.sent_at, response = r.resp
 FROM {recordset("delivery")} AS r WHERE d.id = r.id AND d.state <> 'sent'
     AND (r.state = 'sent' OR (d.state = 'sending' AND d.attempts = r.attempts))
 """
+# Locked in the order in which evaluations write them: no deadlock with one, nor with another sender.
 _MOVE_COOLDOWN = f"""
+WITH told AS MATERIALIZED (
+    SELECT rule_id, deployment_id FROM alert_state WHERE (rule_id, deployment_id) IN (
+        SELECT n.rule_id, n.deployment_id FROM {recordset("delivery")} AS r
+        JOIN notice AS n ON n.id = r.notice_id AND n.kind <> 'resolved')
+    ORDER BY rule_id, deployment_id FOR NO KEY UPDATE
+)
 UPDATE alert_state AS s SET last_notice_at = GREATEST(s.last_notice_at, :now)
-FROM {recordset("delivery")} AS r JOIN notice AS n ON n.id = r.notice_id AND n.kind <> 'resolved'
-WHERE s.rule_id = n.rule_id AND s.deployment_id = n.deployment_id
+FROM told WHERE s.rule_id = told.rule_id AND s.deployment_id = told.deployment_id
 """
 
 
