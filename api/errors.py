@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 PROBLEM_JSON = "application/problem+json"
 _PATH_IN_MESSAGE = re.compile(r"^(?P<message>.*?)(?: - at `\$\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 _FIELD_IN_MESSAGE = re.compile(r"field `(?P<field>[^`]+)`")
-_PARAMETER_NAMES = {"alert_state": "state"}  # arguments that Litestar does not let have their parameter's name
+_PARAMETER_NAMES = {"alert_state": "state", "idempotency_key": "Idempotency-Key"}  # by the handlers' arguments
 
 
 class FieldError(msgspec.Struct, frozen=True):

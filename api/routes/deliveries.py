@@ -54,7 +54,7 @@ def retry_delivery(
 ) -> DeliveryView:
     """Make a failed or waiting delivery due now, a failed one for 24 h more; it goes out within the minute.
 
-    409 when it was sent or is being sent.
+    409 when it was sent or is being sent, or its channel was removed or is disabled.
     """
     with database.transaction() as session:
         row = deliveries.find_delivery(session, delivery_id)

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlmodel import Session, col, select
 
 from monitoring.retrying import RETRY_HORIZON
-from monitoring.store.alert_tables import Delivery, DeliveryAttempt, Notice
+from monitoring.store.alert_tables import Channel, Delivery, DeliveryAttempt, Notice
 from monitoring.store.errors import Conflict, NotFound
 from monitoring.store.pages import Page, read_page
 
@@ -56,7 +56,7 @@ def tell_stories(session: Session, deliveries: Sequence[Delivery]) -> list[Deliv
 def retry_delivery(session: Session, delivery_id: uuid.UUID, *, now: datetime) -> Delivery:
     """Make a delivery due now: a failed one with RETRY_HORIZON before it again, a waiting one at once.
 
-    Raises NotFound, or Conflict when it was sent, is just being sent, or its channel is gone.
+    Raises NotFound, or Conflict when it was sent, is just being sent, or its channel is gone or disabled.
     """
     row = session.exec(
         select(Delivery).where(Delivery.id == delivery_id).with_for_update().execution_options(populate_existing=True)
@@ -65,8 +65,11 @@ def retry_delivery(session: Session, delivery_id: uuid.UUID, *, now: datetime) -
         raise NotFound("delivery", delivery_id)
     if row.state in {"sent", "sending"}:
         raise Conflict(f"This delivery is {'sent already' if row.state == 'sent' else 'being sent just now'}")
-    if row.channel_id is None:
+    channel = None if row.channel_id is None else session.get(Channel, row.channel_id, populate_existing=True)
+    if channel is None:
         raise Conflict(f"The channel {row.channel_name!r} of this delivery was removed")
+    if not channel.is_enabled:
+        raise Conflict(f"The channel {channel.name!r} of this delivery is disabled: enable it first")
     if row.state == "failed":
         row.state, row.give_up_at = "pending", now + RETRY_HORIZON
     row.next_attempt_at = now

@@ -104,3 +104,16 @@ def test_one_that_went_out_is_not_sent_twice(
     refused = client.post(f"/api/mlops/deliveries/{delivery_id}/retry")
     assert refused.status_code == 409
     assert "sent" in refused.json()["detail"]
+
+
+def test_one_to_a_disabled_channel_is_not_said_to_go_out(
+    client: httpx.Client, database: Database, alert_id: uuid.UUID, channel: dict[str, Any]
+) -> None:
+    client.patch(f"/api/mlops/channels/{channel['id']}", json={"is_enabled": False}).raise_for_status()
+    with database.transaction() as session:
+        delivery_id = add_failed(session, alert_id, channel["id"])
+    refused = client.post(f"/api/mlops/deliveries/{delivery_id}/retry")
+    assert refused.status_code == 409
+    assert "disabled" in refused.json()["detail"]
+    client.patch(f"/api/mlops/channels/{channel['id']}", json={"is_enabled": True}).raise_for_status()
+    assert client.post(f"/api/mlops/deliveries/{delivery_id}/retry").json()["state"] == "pending"
