@@ -17,6 +17,14 @@ from tests.h2o_models import TrainedModels, trained_models
 settings.register_profile("shared machine", deadline=None)  # no test asks for time: other work may take the cores
 settings.load_profile("shared machine")
 
+# What trains the models comes first, then the longest file: one that comes last would leave a process idle.
+_FIRST = ("integration/scoring/", "e2e/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first, for the processes that share the suite."""
+    items.sort(key=lambda item: next((rank for rank, part in enumerate(_FIRST) if part in item.nodeid), len(_FIRST)))
+
 
 @pytest.fixture(scope="session")
 def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
