@@ -148,3 +148,16 @@ def test_long_names_of_columns_are_not_kept() -> None:
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert kept < 5_000_000
+
+
+@pytest.mark.parametrize(
+    "said", ["tel: 030 901820", "Tel. 089/1234567", "phone 030 901820", "telephone number 020 7946 0958"]
+)
+def test_a_national_telephone_number_is_told_by_the_word_before_it(said: str) -> None:
+    masked = mask(f"Reach them by {said}, please.")
+    assert masked.endswith("[PHONE_NUMBER], please.")
+
+
+def test_numbers_after_other_words_are_no_telephone_numbers() -> None:
+    text = "The mobile app has 030 901820 downloads, and this phone costs 1299.00"
+    assert mask(text) == text
