@@ -17,18 +17,23 @@ MASK = "********"
 
 def outcome_of(answer: Answer, *, secrets: Iterable[str], now: datetime) -> Outcome:
     """2xx: sent. 408, 429 and 5xx: retry, not before Retry-After. All else, redirects included: failed."""
-    line = f"{answer.status} {answer.phrase}".strip()
+    masked = sorted(filter(None, secrets), key=len, reverse=True)
+    line = f"{answer.status} {_without(masked, answer.phrase)}".strip()
     if 200 <= answer.status < 300:
         return Outcome("sent", one_line(line, SHOWN_OF_BODY))
     if 300 <= answer.status < 400:
         return Outcome("failed", one_line(f"{line}: redirects are not followed", SHOWN_OF_BODY))
-    body = answer.body.decode("utf-8", "replace")
-    for secret in sorted(filter(None, secrets), key=len, reverse=True):
-        body = body.replace(secret, MASK)
+    body = _without(masked, answer.body.decode("utf-8", "replace"))
     response = one_line(f"{line}: {body}" if body.strip() else line, SHOWN_OF_BODY + len(line))
     if answer.status in {408, 429} or answer.status >= 500:
         return Outcome("retry", response, retry_after_s(answer.headers.get("retry-after"), now))
     return Outcome("failed", response)
+
+
+def _without(secrets: Iterable[str], text: str) -> str:
+    for secret in secrets:
+        text = text.replace(secret, MASK)
+    return text
 
 
 def retry_after_s(value: str | None, now: datetime) -> float | None:

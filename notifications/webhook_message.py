@@ -31,7 +31,8 @@ def headers_for(
     """
     timestamp = str(int(now.timestamp()))
     headers = {name: value for name, value in extra.items() if name.lower() not in RESERVED_HEADERS}
-    headers.setdefault("User-Agent", "Pilothouse")
+    if "user-agent" not in {name.lower() for name in headers}:
+        headers["User-Agent"] = "Pilothouse"
     headers |= {
         "Content-Type": "application/json",
         "webhook-id": delivery_id,

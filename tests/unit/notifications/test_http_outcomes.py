@@ -55,3 +55,10 @@ def test_the_response_is_one_short_line_without_secrets() -> None:
     assert outcome.response.startswith("403 For bidden: Bad key [31m******** and ********")
     assert len(outcome.response) <= 500
     assert outcome.response.isprintable()
+
+
+@pytest.mark.parametrize("status", [200, 302, 404, 503])
+def test_a_secret_in_the_reason_phrase_is_masked(status: int) -> None:
+    outcome = outcome_of(Answer(status, "no hunter2 here", {}, b""), secrets=["hunter2"], now=NOW)
+    assert "hunter2" not in outcome.response
+    assert outcome.response.startswith(f"{status} no ******** here")

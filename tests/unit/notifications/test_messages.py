@@ -164,5 +164,10 @@ def test_the_channels_headers_never_replace_ours() -> None:
     assert len(headers) == 6
 
 
+def test_a_channels_own_user_agent_is_the_only_one() -> None:
+    headers = webhook_message.headers_for(b"{}", delivery_id="x", now=NOW, secret=None, extra={"user-agent": "ours"})
+    assert [value for name, value in headers.items() if name.lower() == "user-agent"] == ["ours"]
+
+
 def test_a_stored_notice_of_another_version_still_reads() -> None:
     assert Notice.from_facts({**a_test_notice().__dict__, "later": 1, "link": "x"}, link=None) == a_test_notice()
