@@ -44,7 +44,7 @@ from stdnum.si import emso
 from stdnum.th import pin
 from stdnum.tr import tckimlik
 from stdnum.ua import rntrc
-from stdnum.us import itin, ssn
+from stdnum.us import itin
 from stdnum.za import idnr as za_idnr
 
 from api.privacy.payment_cards import is_card_number, is_luhn_valid
@@ -82,6 +82,12 @@ def _is_medicare_card(digits: str) -> bool:
 def _is_routing_number(digits: str) -> bool:
     weighted = zip(digits, (3, 7, 1, 3, 7, 1, 3, 7, 1), strict=True)
     return sum(int(d) * w for d, w in weighted) % 10 == 0 and digits != "000000000"
+
+
+def _is_ssn(digits: str) -> bool:
+    """Turn away what is never given out; numbers that forms print as examples pass, for people copy them."""
+    area, group, serial = digits[:3], digits[3:5], digits[5:]
+    return area not in {"000", "666"} and area[0] != "9" and group != "00" and serial != "0000"
 
 
 def _is_npi(digits: str) -> bool:
@@ -122,7 +128,7 @@ def _is_natural_nif(digits: str) -> bool:
 
 
 _CARD = Number("credit_card_number", is_card_number, Grade.VALID, Grade.VALID)
-_SSN = Number("us_ssn", ssn.is_valid, Grade.LOOSE, Grade.TELLING)
+_SSN = Number("us_ssn", _is_ssn, Grade.LOOSE, Grade.TELLING)
 _ITIN = Number("us_itin", itin.is_valid, Grade.LOOSE, Grade.TELLING)
 _SIN = Number("ca_sin", sin.is_valid, Grade.WEAK, Grade.WEAK)
 _BSN = Number("nl_bsn", bsn.is_valid, Grade.WEAK, Grade.WEAK)

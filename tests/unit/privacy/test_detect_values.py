@@ -105,3 +105,15 @@ def test_leaves_alone_what_only_looks_alike(text: str) -> None:
 )  # fmt: skip
 def test_knows_the_ranges_of_the_issuers(number: str) -> None:
     assert ALL.find("field_7", number)[0].pii_type == "credit_card_number"
+
+
+@pytest.mark.parametrize("ssn", ["078-05-1120", "219-09-9999", "457-55-5462"])
+def test_numbers_printed_as_examples_are_personal_like_any_other(ssn: str) -> None:
+    """Somebody's number all the same, however often it was copied from an advertisement."""
+    assert [finding.pii_type for finding in ALL.find("notes", f"SSN {ssn}")] == ["us_ssn"]
+    assert ALL.find("field_7", ssn)
+
+
+@pytest.mark.parametrize("never", ["000-12-3456", "666-12-3456", "912-12-3456", "123-00-3456", "123-45-0000"])
+def test_what_is_never_given_out_is_no_ssn(never: str) -> None:
+    assert all(finding.pii_type != "us_ssn" for finding in ALL.find("field_7", never))
