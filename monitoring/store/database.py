@@ -31,6 +31,7 @@ class Database:
             max_overflow=5,
             pool_pre_ping=True,
             pool_timeout=10,
+            hide_parameters=True,  # an error's text goes to the log, and a statement's values may be secrets
             connect_args={"options": "-c TimeZone=UTC"},  # times come back in UTC, whatever the server's own zone
         )
 
