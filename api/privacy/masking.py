@@ -51,9 +51,13 @@ def _show_ends(text: str, hide: Callable[[str], str], shown: tuple[int, int], le
     show_first, show_last = shown
     if text.isascii() and text.isalnum():
         start, stop = show_first, len(text) - show_last
+        enough = stop - start >= least_hidden
     else:
         start, stop = _end_of(text, show_first), len(text) - _end_of(text[::-1], show_last)
-    if stop - start < least_hidden or sum(not _is_shape(char) for char in text[start:stop]) < least_hidden:
+        enough = (
+            start < stop and _end_of(f"{text[start:stop]} ", least_hidden) <= stop - start
+        )  # else it is the space's
+    if not enough:
         return hide(text)
     return text[:start] + hide(text[start:stop]) + text[stop:]
 
