@@ -13,13 +13,17 @@ from monitoring.store.alert_tables import Silence
 from monitoring.store.bulk import as_json, recordset
 from monitoring.store.watches import Watch
 
+# What waits for a channel that the rule gave up, or that is disabled, does not hold back who took its place.
 _IN_FLIGHT = f"""
 SELECT w.rule_id, w.deployment_id FROM {recordset("alert_state")} AS w
 CROSS JOIN LATERAL (
     SELECT id FROM notice AS n WHERE n.rule_id = w.rule_id AND n.deployment_id = w.deployment_id
     ORDER BY n.created_at DESC, n.id DESC LIMIT 1) AS last
 JOIN delivery AS d ON d.notice_id = last.id
-GROUP BY 1, 2 HAVING bool_or(d.state IN ('pending', 'sending')) AND NOT bool_or(d.state = 'sent')
+JOIN alert_rule AS rule ON rule.id = w.rule_id
+LEFT JOIN channel AS c ON c.id = d.channel_id AND c.is_enabled AND c.id = ANY(rule.channels)
+GROUP BY 1, 2
+HAVING bool_or(d.state IN ('pending', 'sending') AND c.id IS NOT NULL) AND NOT bool_or(d.state = 'sent')
 """
 
 
