@@ -10,7 +10,7 @@ from prefect.artifacts import create_table_artifact
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
-from prefect.states import Completed
+from prefect.states import Completed, Failed
 
 from flows.delivering import PATIENCE_S, deliver_due, say
 from flows.evaluating import evaluate_rules, table_row
@@ -45,10 +45,17 @@ class Seen:
 
 @flow(name="watch")
 def watch() -> State[Any]:
-    """Evaluate, then deliver for some seconds; what takes longer is left to a `deliver` run."""
-    seen = evaluate(flow_run.get_scheduled_start_time())
+    """Evaluate, then deliver for some seconds; what takes longer is left to a `deliver` run.
+
+    An evaluation that fails holds up no notice that was made before.
+    """
+    evaluated = evaluate(flow_run.get_scheduled_start_time(), return_state=True)
+    if not evaluated.is_completed():
+        sent = deliver_due(seconds=_DELIVERY_S, patience_s=_DELIVERY_PATIENCE_S)
+        return Failed(message=f"Nothing was evaluated ({evaluated.message}); {say(sent)}")
+    seen: Seen = evaluated.result()
     if seen.rows:
-        show_table(seen)
+        show_table(seen, return_state=True)
     if not seen.is_due:
         return Completed(message=describe(seen))
     sent = deliver_due(seconds=_DELIVERY_S, patience_s=_DELIVERY_PATIENCE_S)

@@ -3,10 +3,13 @@
 import json
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
+from flows.evaluating import evaluate_rules
 from monitoring.store.clock import database_time
 from monitoring.store.database import Database
 from tests.integration.flows.conftest import PrefectServer
@@ -75,3 +78,34 @@ def test_what_is_still_due_is_left_to_a_deliver_run(flow_deployments: PrefectSer
             time.sleep(0.1)
         assert len(set(receiver.ids())) == 1
     assert len(receiver.received) == 2
+
+
+def test_an_evaluation_that_fails_holds_up_no_notice(flow_deployments: PrefectServer, world: World) -> None:
+    deployment = world.deployment("held up")
+    with serving(Receiver()) as receiver:
+        world.rule([world.channel(receiver.url)], deployment_id=deployment)
+        world.age(deployment, STALE)
+        evaluate_rules(world.database, world.now)
+        with broken_evaluation(world.database):
+            run = flow_deployments.wait_for(flow_deployments.enqueue("watch/watch", {}), {"FAILED"})
+    assert "Nothing was evaluated" in run["state"]["message"]
+    assert "1 sent" in run["state"]["message"]
+    assert len(receiver.received) == 1
+
+
+@contextmanager
+def broken_evaluation(database: Database) -> Iterator[None]:
+    """Let the database refuse every new state of a watch meanwhile."""
+    with database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "CREATE FUNCTION refuse_states() RETURNS trigger LANGUAGE plpgsql AS "
+                "$$ BEGIN RAISE EXCEPTION 'no states today'; END $$; CREATE TRIGGER refuse_states BEFORE INSERT OR "
+                "UPDATE OF evaluated_at ON alert_state FOR EACH STATEMENT EXECUTE FUNCTION refuse_states()"
+            )
+        )
+    try:
+        yield
+    finally:
+        with database.engine.begin() as connection:
+            connection.execute(text("DROP FUNCTION refuse_states CASCADE"))
