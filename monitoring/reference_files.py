@@ -10,9 +10,9 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
-_HEAD_BYTES = 1 << 20
+HEAD_BYTES = 1 << 20
 _BLOCK_BYTES = 8 << 20
-_SEPARATORS = ",;\t|"
+SEPARATORS = ",;\t|"
 _NOT_TEXT = {
     b"PK\x03\x04": "a zip archive",
     b"\x1f\x8b": "a gzip file",
@@ -36,17 +36,22 @@ class Piece:
     first: int
 
 
+def foreign_format(head: bytes) -> str | None:
+    """Name what a file's first bytes say it is instead of a table, such as `a zip archive`; None: nothing known."""
+    return next((kind for magic, kind in _NOT_TEXT.items() if head.startswith(magic)), None)
+
+
 def is_parquet(path: Path) -> bool:
     """Tell Parquet from text by content; ReferenceRefused when it is plainly neither."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     if head.startswith(b"PAR1"):
         return True
     if not head.strip():
         raise ReferenceRefused("The reference is empty")
-    for magic, kind in _NOT_TEXT.items():
-        if head.startswith(magic):
-            raise ReferenceRefused(f"The reference is {kind}; send CSV (UTF-8) or Parquet as it is")
+    kind = foreign_format(head)
+    if kind is not None:
+        raise ReferenceRefused(f"The reference is {kind}; send CSV (UTF-8) or Parquet as it is")
     if b"\0" in head:
         raise ReferenceRefused("The reference is neither CSV (UTF-8) nor Parquet")
     return False
@@ -85,9 +90,9 @@ def read_csv(path: Path, wanted: Sequence[str]) -> Iterator[Piece]:
 def _header(path: Path, wanted: Sequence[str]) -> tuple[list[str], str, int]:
     """Return the column names, the separator, and how many records stand before the first row."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     text = head.decode("utf-8-sig", errors="replace")
-    candidates = [(_first_record(text, separator), separator) for separator in _SEPARATORS]
+    candidates = [(_first_record(text, separator), separator) for separator in SEPARATORS]
     (header, blanks, has_rows), separator = max(
         candidates, key=lambda found: (len(set(found[0][0]) & set(wanted)), len(found[0][0]))
     )
@@ -118,7 +123,7 @@ def _first_record(text: str, separator: str) -> tuple[list[str], int, bool]:
 def _refuse_open_quote(path: Path, separator: str) -> None:
     """Refuse a quote that is never closed: Arrow would read the rest of the file as one value."""
     with path.open("rb") as file:
-        quotes = sum(block.count(b'"') for block in iter(lambda: file.read(_HEAD_BYTES), b""))
+        quotes = sum(block.count(b'"') for block in iter(lambda: file.read(HEAD_BYTES), b""))
     if quotes % 2 == 0:
         return
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as text:

@@ -11,19 +11,10 @@ import polars as pl
 import pyarrow as pa
 from pyarrow import parquet
 
+from monitoring.reference_files import HEAD_BYTES, SEPARATORS, foreign_format
+
 PIECE_ROWS = 8_192
-_HEAD_BYTES = 1 << 20
-_SEPARATORS = ",;\t|"
 _NO_NUMBER = r"^\s*(\+|-?0[0-9])"  # a leading zero or plus is part of what names somebody
-_NOT_TEXT = {
-    b"PK\x03\x04": "a zip archive",
-    b"\x1f\x8b": "a gzip file",
-    b"BZh": "a bzip2 file",
-    b"\x28\xb5\x2f\xfd": "a Zstandard file",
-    b"\xff\xfe": "UTF-16 text",
-    b"\xfe\xff": "UTF-16 text",
-    b"\xd0\xcf\x11\xe0": "an Excel file",
-}
 
 
 @dataclass(frozen=True)
@@ -43,7 +34,7 @@ def open_table(path: Path, is_value: Callable[[str], bool], *, limit: int | None
     columns are called by their number. `limit` is the number of rows to read at most.
     """
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     if head.startswith(b"PAR1"):
         return _parquet(path, limit)
     _refuse_other_formats(path, head)
@@ -53,9 +44,9 @@ def open_table(path: Path, is_value: Callable[[str], bool], *, limit: int | None
 def _refuse_other_formats(path: Path, head: bytes) -> None:
     if not head.strip():
         raise ValueError(f"{path} is empty")
-    for magic, kind in _NOT_TEXT.items():
-        if head.startswith(magic):
-            raise ValueError(f"{path} is {kind}: CSV (UTF-8) and Parquet can be looked at")
+    kind = foreign_format(head)
+    if kind is not None:
+        raise ValueError(f"{path} is {kind}: CSV (UTF-8) and Parquet can be looked at")
     if b"\0" in head:
         raise ValueError(f"{path} is neither CSV (UTF-8) nor Parquet")
 
@@ -83,7 +74,7 @@ def _csv(path: Path, head: bytes, is_value: Callable[[str], bool], limit: int | 
 def _first_fields(text: str) -> tuple[str, list[str]]:
     """Return the separator that cuts the first line into most fields, and those fields."""
     found: list[tuple[str, list[str]]] = []
-    for separator in _SEPARATORS:
+    for separator in SEPARATORS:
         try:
             fields = next(csv.reader(io.StringIO(text.lstrip("\r\n"), newline=""), delimiter=separator), [])
         except csv.Error:  # a field larger than any name: this is not the separator
