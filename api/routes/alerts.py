@@ -1,6 +1,7 @@
 """Alerts: what fired, why, what became of it, and a person's word on it."""
 
 import uuid
+from collections.abc import Callable
 from typing import Annotated, Literal
 
 from litestar import get, post
@@ -25,6 +26,7 @@ from monitoring.store.projects import find_project
 
 _TAGS = ["alerts"]
 _SHOWN = 200
+_Act = Callable[..., Alert]  # acknowledge_alert or resolve_alert
 StateFilter = Annotated[
     Literal["firing", "acknowledged", "resolved"] | None,
     QueryParameter(name="state", description="Only alerts in this state"),
@@ -103,12 +105,7 @@ def acknowledge(
     alert_id: FromPath[uuid.UUID], database: NamedDependency[Database], principal: NamedDependency[Principal]
 ) -> AlertChanged:
     """Take an alert on: no repeats and no escalation from now on. Harmless when it is acknowledged; else 409."""
-    with database.transaction() as session:
-        lock_alerts(session)
-        row = _visible(session, alert_id, principal)
-        before = audit.snapshot(row)
-        acknowledge_alert(session, alert_id, now=database_time(session), actor=principal.key_id)
-        return _answer(session, alert_id, before, principal.key_id)
+    return _change(database, principal, alert_id, acknowledge_alert)
 
 
 @post(
@@ -124,12 +121,7 @@ def resolve(
     alert_id: FromPath[uuid.UUID], database: NamedDependency[Database], principal: NamedDependency[Principal]
 ) -> AlertChanged:
     """End an alert; its channels are told. While its condition holds, the rule fires anew. 409 when it is resolved."""
-    with database.transaction() as session:
-        lock_alerts(session)
-        row = _visible(session, alert_id, principal)
-        before = audit.snapshot(row)
-        resolve_alert(session, alert_id, now=database_time(session), actor=principal.key_id)
-        return _answer(session, alert_id, before, principal.key_id)
+    return _change(database, principal, alert_id, resolve_alert)
 
 
 @get(
@@ -160,9 +152,20 @@ def _visible(session: Session, alert_id: uuid.UUID, principal: Principal) -> Ale
     return row
 
 
-def _answer(session: Session, alert_id: uuid.UUID, before: dict[str, object], actor: str) -> AlertChanged:
-    row = alerts.find_alert(session, alert_id)
-    after = audit.snapshot(row)
-    if after != before:
-        audit.record(session, actor=actor, action=f"alert.{row.state}", subject=row, before=before, after=after)
-    return AlertChanged.of(row)
+def _change(database: Database, principal: Principal, alert_id: uuid.UUID, act: _Act) -> AlertChanged:
+    """Let a person act on an alert, audited when that changed it; seen, done and told under the lock of the alerts."""
+    with database.transaction() as session:
+        lock_alerts(session)
+        before = audit.snapshot(_visible(session, alert_id, principal))
+        row = act(session, alert_id, now=database_time(session), actor=principal.key_id)
+        after = audit.snapshot(row)
+        if after != before:
+            audit.record(
+                session,
+                actor=principal.key_id,
+                action=f"alert.{row.state}",
+                subject=row,
+                before=before,
+                after=after,
+            )
+        return AlertChanged.of(row)

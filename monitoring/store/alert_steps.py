@@ -15,8 +15,9 @@ from monitoring.alerting import NotOpen, Reason, Step
 from monitoring.rules import Verdict
 from monitoring.store.alert_rows import write_alerts, write_states
 from monitoring.store.alert_tables import Alert
+from monitoring.store.alerts import find_alert
 from monitoring.store.circumstances import read_circumstances
-from monitoring.store.errors import Conflict, NotFound
+from monitoring.store.errors import Conflict
 from monitoring.store.events import write_events
 from monitoring.store.ids import new_id
 from monitoring.store.notices import Change, add_notices
@@ -111,9 +112,7 @@ def _withdraw(
 
 def _find_open(session: Session, alert_id: uuid.UUID) -> tuple[Alert, Watch | None]:
     """Return an alert and, when it is open, its watch. Raises NotFound."""
-    alert = session.get(Alert, alert_id, populate_existing=True)
-    if alert is None:
-        raise NotFound("alert", alert_id)
+    alert = find_alert(session, alert_id)
     if alert.state == "resolved":
         return alert, None
     watch = find_watch(session, alert.rule_id, alert.deployment_id)
