@@ -40,8 +40,3 @@ class Settings(StoreSettings, NoticeSettings):
     def prefect_address(self) -> str:
         """The address of Prefect's UI; its API is below `/api`."""
         return f"http://{self.prefect_host}:{self.prefect_port}"
-
-    @property
-    def public_address(self) -> str:
-        """What links to this API start with."""
-        return self.public_url or f"http://{self.host}:{self.port}"
