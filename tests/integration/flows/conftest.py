@@ -76,6 +76,15 @@ class PrefectServer:
             assert time.monotonic() < deadline, (states, run["state"])
             time.sleep(0.1)
 
+    def wait_until_over(self, flow_deployments: list[str], timeout_s: float = 90) -> None:
+        """Return once no run of these flow deployments is queued or under way: none is left by the test before."""
+        ids = [self.flow_deployment(name)["id"] for name in flow_deployments]
+        wanted = {"deployments": {"id": {"any_": ids}}, "flow_runs": {"state": {"type": {"not_any_": sorted(ENDED)}}}}
+        deadline = time.monotonic() + timeout_s
+        while left := self.call("POST", "/flow_runs/filter", wanted):
+            assert time.monotonic() < deadline, [(run["name"], run["state"]) for run in left]
+            time.sleep(0.1)
+
     def set_state(self, flow_run_id: str, state: str, *, force: bool = False) -> None:
         self.call("POST", f"/flow_runs/{flow_run_id}/set_state", {"state": {"type": state}, "force": force})
 
@@ -117,6 +126,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, flows_database_url:
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_EPHEMERAL_ENABLED": "false",
+        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",  # a run of the clock would come between those of a test
         "DO_NOT_TRACK": "1",
         "PILOTHOUSE_HOME": str(folder / "pilothouse"),
         "PILOTHOUSE_DATABASE_URL": flows_database_url,

@@ -87,7 +87,7 @@ async def reap_once(server: PrefectServer, pool: str) -> None:
 def run_process(worker: Worker) -> psutil.Process:
     """Return the forked process of the worker's one flow run: the child of a fork server."""
     servers = [child for child in psutil.Process(worker.process.pid).children() if "flows.worker" in child.cmdline()]
-    (found,) = [run for server in servers for run in server.children()]
+    (found,) = [run for server in servers for run in server.children() if not is_over(run)]
     return found
 
 

@@ -58,18 +58,21 @@ def test_a_refusal_is_final(world: World) -> None:
 
 
 def test_dead_and_slow_channels_delay_no_other(world: World, receiver: Receiver) -> None:
-    with deaf_port() as deaf, serving(Receiver(delay_s=3.0)) as slow:
-        others = [world.channel(deaf), world.channel("http://127.0.0.1:9/"), world.channel(slow.url)]
-        _fire(world, [*others, world.channel(receiver.url)], rules=20)
-        sender = world.sender(timeout_s=6.0)
-        thread = threading.Thread(target=sender.drain, kwargs={"seconds": 1, "patience_s": -1})
-        thread.start()
-        while len(receiver.received) < 20 and thread.is_alive():
-            time.sleep(0.01)
-        unanswered = len(slow.received)
-        assert len(receiver.received) == 20
-        assert 0 < unanswered <= 8
-        assert thread.is_alive(), "the slow and the deaf were waited for"
+    released = threading.Event()
+    with serving(Receiver(lambda _: (200, {}) if released.wait(60) else (503, {}))) as slow:
+        with deaf_port() as deaf:
+            others = [world.channel(deaf), world.channel("http://127.0.0.1:9/"), world.channel(slow.url)]
+            _fire(world, [*others, world.channel(receiver.url)], rules=20)
+            sender = world.sender(timeout_s=30.0)
+            thread = threading.Thread(target=sender.drain, kwargs={"seconds": 20, "patience_s": -1})
+            thread.start()
+            while (len(receiver.received) < 20 or not slow.received) and thread.is_alive():
+                time.sleep(0.01)
+            unanswered = len(slow.received)
+            assert len(receiver.received) == 20
+            assert 0 < unanswered <= 8
+            assert thread.is_alive(), "the slow and the deaf were waited for"
+        released.set()
         thread.join()
     states = {one.state for one in world.deliveries() if one.channel_id == others[0]}
     assert states == {"pending"}
