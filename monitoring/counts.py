@@ -59,6 +59,36 @@ class WindowCounts:
             self.known + other.known,
         )
 
+    def to_vector(self) -> NDArray[np.int64]:
+        """Return all counts in a row; vectors of one profile add up as the counts do."""
+        single = np.array([self.rows, self.skipped], dtype=np.int64)
+        answers = [part for part in (self.score, self.labels) if part is not None]
+        return np.concatenate([single, *self.features, *answers, self.answers, self.masked, self.known])
+
+    @classmethod
+    def from_vector(cls, profile: Profile, vector: NDArray[np.int64]) -> "WindowCounts":
+        """Read what `to_vector` gave. ValueError when it is of another profile."""
+        empty = cls.empty(profile)
+        if len(vector) != len(empty.to_vector()):
+            raise ValueError(f"These {len(vector)} counts are not of this profile")
+        left = vector[2:]
+
+        def take(size: int) -> Counts:
+            nonlocal left
+            taken, left = left[:size], left[size:]
+            return taken
+
+        return cls(
+            int(vector[0]),
+            int(vector[1]),
+            tuple([take(counts.size) for counts in empty.features]),
+            None if empty.score is None else take(empty.score.size),
+            None if empty.labels is None else take(empty.labels.size),
+            take(empty.answers.size),
+            take(empty.masked.size),
+            take(empty.known.size),
+        )
+
 
 def _zeros(binned: Binned) -> Counts:
     return np.zeros(binned.bins.size, dtype=np.int64)

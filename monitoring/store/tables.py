@@ -4,7 +4,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, LargeBinary, SmallInteger, Text, text
+from sqlalchemy import BigInteger, Column, DateTime, ForeignKey, Index, Integer, LargeBinary, SmallInteger, Text, text
 from sqlalchemy.dialects.postgresql import ARRAY, DOUBLE_PRECISION, JSON, JSONB, REAL
 from sqlmodel import Field, SQLModel
 
@@ -32,6 +32,9 @@ class Project(SQLModel, table=True):
     id: uuid.UUID = Field(default_factory=new_id, primary_key=True)
     name: str = Field(sa_column=Column(Text, nullable=False))
     description: str = Field(default="", sa_column=Column(Text, nullable=False))
+    log_retention_days: int | None = Field(
+        default=None, sa_column=Column(Integer), description="how long log rows stay; null: as the setting says"
+    )
     created_at: datetime = Field(default_factory=utc_now, sa_column=_time())
     updated_at: datetime = Field(default_factory=utc_now, sa_column=_time())
 
@@ -177,6 +180,7 @@ class InferenceCount(SQLModel, table=True):
     """How many log rows a deployment has per UTC minute and status, kept in the transaction that adds them."""
 
     __tablename__ = "inference_count"
+    __table_args__ = (Index("inference_count_by_minute", "minute"),)
 
     deployment_id: uuid.UUID = Field(primary_key=True)
     minute: datetime = Field(sa_column=Column(DateTime(timezone=True), primary_key=True, nullable=False))
@@ -197,6 +201,7 @@ class DriftResult(SQLModel, table=True):
     window_end: datetime = Field(sa_column=_time())
     overall_status: str = Field(sa_column=Column(Text, nullable=False))
     overall_psi: float | None = None
+    weighted_psi: float | None = Field(default=None, description="the mean PSI weighted by importance")
     features: dict[str, Any] = Field(sa_column=_json(), description="{name: {psi, status, critical_value, ...}}")
     prediction: dict[str, Any] | None = Field(default=None, sa_column=_json(nullable=True))
     inference_rows: int = Field(sa_column=Column(BigInteger, nullable=False))

@@ -4,7 +4,9 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import monitoring.store.alert_tables
+import monitoring.store.ledger_tables
 import monitoring.store.privacy_tables
+import monitoring.store.rollup_tables
 import monitoring.store.tables  # noqa: F401
 
 context.configure(
