@@ -21,6 +21,7 @@ from api.scoring.registry import Registry
 from api.scoring.shelf import ScorerShelf
 from api.settings import Settings
 from monitoring.store.database import Database
+from monitoring.store.ids import new_id
 from monitoring.store.partitions import ensure_partitions
 
 logger = logging.getLogger(__name__)
@@ -33,6 +34,7 @@ class Serving:
     """What routes need to predict and to change deployments. Open within the application's lifespan."""
 
     def __init__(self, settings: Settings, database: Database, key_ring: KeyRing) -> None:
+        self.worker_id = new_id()  # of this process
         self._jvm_heap_mb = settings.jvm_heap_mb
         self._database = Database(database.url, pool_size=3)  # predictions never queue behind management
         shelf = ScorerShelf(self._database, settings.home / "models", jvm_heap_mb=settings.jvm_heap_mb)

@@ -5,10 +5,11 @@ from pydantic_settings import SettingsConfigDict
 
 from api.privacy.keys import decode_secret
 from monitoring.store.location import StoreSettings
+from monitoring.store.retention_settings import RetentionSettings
 from notifications.settings import NoticeSettings
 
 
-class Settings(StoreSettings, NoticeSettings):
+class Settings(StoreSettings, NoticeSettings, RetentionSettings):
     """Where the API listens, which Prefect it talks to, how notices leave, and its bounds. Building is `app`'s."""
 
     model_config = SettingsConfigDict(hide_input_in_errors=True)
@@ -26,6 +27,10 @@ class Settings(StoreSettings, NoticeSettings):
     upload_patience_s: float = Field(default=900, gt=0, description="how long one upload may take to arrive")
     max_uploads: int = Field(default=8, ge=1, description="model imports under way at once; one more gets 503")
     max_examinations: int = Field(default=2, ge=1, description="model imports at work in the processor at once")
+    workers: int = Field(default=1, ge=1, le=256, description="API processes that share the port")
+    production_lease_s: float = Field(
+        default=10.0, ge=1, le=300, description="how long a worker serves production unheard"
+    )
 
     @field_validator("privacy_key", mode="before")
     @classmethod
