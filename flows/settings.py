@@ -7,11 +7,12 @@ from sqlmodel import Session
 
 from monitoring.store.database import Database
 from monitoring.store.location import StoreSettings
+from monitoring.store.retention_settings import RetentionSettings
 from notifications.settings import NoticeSettings
 
 
-class FlowSettings(StoreSettings, NoticeSettings):
-    """The store's and the post office's settings, and where the API listens, for links."""
+class FlowSettings(StoreSettings, NoticeSettings, RetentionSettings):
+    """The settings of store, post office and retention, and where the API listens, for links."""
 
     host: str = "127.0.0.1"
     port: int = 8888

@@ -8,6 +8,7 @@ from litestar import delete, get, post, put
 from litestar.datastructures import State
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import UNSET
 
 from api.auth import KeyRing, Principal, requires
 from api.idempotency import Once
@@ -43,7 +44,9 @@ def create_project(
     """Make a project. A key of one project may not."""
     principal.require_all_projects()
     with once.claim(data) as claim, database.transaction() as session:
-        row = projects.create_project(session, name=data.name, description=data.description)
+        row = projects.create_project(
+            session, name=data.name, description=data.description, log_retention_days=data.log_retention_days
+        )
         audit.record(session, actor=principal.key_id, action="project.created", subject=row, after=audit.snapshot(row))
         answer = ProjectAnswer.of(row)
         claim.keep(session, answer)
@@ -103,12 +106,20 @@ def update_project(
     database: NamedDependency[Database],
     principal: NamedDependency[Principal],
 ) -> ProjectAnswer:
-    """Rename a project or change its description."""
+    """Rename a project, or change its description or how many days its log rows stay."""
     principal.require_project(project_id)
     with database.transaction() as session:
         row = projects.lock_project(session, project_id)
         before = audit.snapshot(row)
-        projects.update_project(session, row, name=data.name, description=data.description, now=datetime.now(UTC))
+        days = row.log_retention_days if data.log_retention_days is UNSET else data.log_retention_days
+        projects.update_project(
+            session,
+            row,
+            name=data.name,
+            description=data.description,
+            log_retention_days=days,
+            now=datetime.now(UTC),
+        )
         audit.record(
             session,
             actor=principal.key_id,

@@ -2,11 +2,17 @@
 
 import uuid
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
+from msgspec import UNSET, Meta, UnsetType
 
 from api.schemas.common import JsonObject, LongText, Name
 from monitoring.store.tables import AuditEvent, Project
+
+DaysToKeep = Annotated[
+    int, Meta(ge=1, le=3650, description="how many days the rows of the inference log stay; null: as the setting says")
+]
 
 
 class ProjectCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -14,13 +20,15 @@ class ProjectCreate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     name: Name
     description: LongText = ""
+    log_retention_days: DaysToKeep | None = None
 
 
 class ProjectUpdate(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A project's new name; a description left out stays as it is."""
+    """A project's new name; what is left out of the others stays as it is."""
 
     name: Name
     description: LongText | None = None
+    log_retention_days: DaysToKeep | UnsetType | None = UNSET
 
 
 class ProjectView(msgspec.Struct, frozen=True):
@@ -29,13 +37,14 @@ class ProjectView(msgspec.Struct, frozen=True):
     id: uuid.UUID
     name: str
     description: str
+    log_retention_days: int | None
     created_at: datetime
     updated_at: datetime
 
     @classmethod
     def of(cls, row: Project) -> "ProjectView":
         """Return the view of a stored project."""
-        return cls(row.id, row.name, row.description, row.created_at, row.updated_at)
+        return cls(row.id, row.name, row.description, row.log_retention_days, row.created_at, row.updated_at)
 
 
 class ProjectPage(msgspec.Struct, frozen=True):

@@ -4,7 +4,7 @@ import uuid
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, Date, DateTime, ForeignKey, Integer, Text
+from sqlalchemy import BigInteger, Column, Date, DateTime, ForeignKey, Integer, SmallInteger, Text
 from sqlmodel import Field, SQLModel
 
 REMOVER = uuid.UUID(int=0)
@@ -85,6 +85,10 @@ class LogExport(SQLModel, table=True):
 
     project_id: uuid.UUID = Field(sa_column=Column(ForeignKey("project.id", ondelete="CASCADE"), primary_key=True))
     day: date = Field(sa_column=Column(Date, primary_key=True))
+    part: int = Field(
+        sa_column=Column(SmallInteger, primary_key=True, autoincrement=False),
+        description="1; more where rows came after the day had been let go",
+    )
     address: str = Field(sa_column=Column(Text, nullable=False))
     rows: int = Field(sa_column=_count())
     sha256: str = Field(sa_column=Column(Text, nullable=False))

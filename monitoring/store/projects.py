@@ -23,9 +23,9 @@ class RemovedProject:
     key_ids: list[str]
 
 
-def create_project(session: Session, *, name: str, description: str) -> Project:
+def create_project(session: Session, *, name: str, description: str, log_retention_days: int | None = None) -> Project:
     """Store a new project. Names need not differ."""
-    project = Project(name=name, description=description)
+    project = Project(name=name, description=description, log_retention_days=log_retention_days)
     session.add(project)
     session.flush()
     return project
@@ -84,9 +84,18 @@ def list_projects(
     return list(session.exec(page)), total
 
 
-def update_project(session: Session, project: Project, *, name: str, description: str | None, now: datetime) -> Project:
-    """Rename a project; a description of None leaves the present one."""
+def update_project(
+    session: Session,
+    project: Project,
+    *,
+    name: str,
+    description: str | None,
+    log_retention_days: int | None,
+    now: datetime,
+) -> Project:
+    """Rename a project and set its days to keep; a description of None leaves the present one."""
     project.name = name
+    project.log_retention_days = log_retention_days
     project.description = project.description if description is None else description
     project.updated_at = now
     session.add(project)

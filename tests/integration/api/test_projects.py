@@ -45,6 +45,24 @@ def test_a_project_lives_and_leaves_its_trace(client: httpx.Client, database: Da
     assert actions == ["project.created", "project.updated", "project.deleted"]
 
 
+def test_days_to_keep_are_set_kept_and_given_back(client: httpx.Client) -> None:
+    project_id = client.post("/api/projects", json={"name": "Kept", "log_retention_days": 30}).json()["project_id"]
+
+    def put(**body: object) -> httpx.Response:
+        return client.put(f"/api/projects/{project_id}", json={"name": "Kept"} | body)
+
+    assert put().json()["project"]["log_retention_days"] == 30
+    assert put(log_retention_days=3650).json()["project"]["log_retention_days"] == 3650
+    assert put(log_retention_days=None).json()["project"]["log_retention_days"] is None
+    for refused in (0, 3651, -1, 1.5, "30"):
+        assert put(log_retention_days=refused).json()["errors"][0]["field"] == "log_retention_days"
+        made = client.post("/api/projects", json={"name": "x", "log_retention_days": refused})
+        assert made.json()["errors"][0]["field"] == "log_retention_days"
+    events = client.get(f"/api/projects/{project_id}/timeline").json()["events"]
+    told = [event["after"]["log_retention_days"] for event in reversed(events)]
+    assert told == [30, 30, 3650, None]
+
+
 def test_lists_walk_newest_first_and_search(client: httpx.Client) -> None:
     for name in ("One", "two 50%", "three_x"):
         client.post("/api/projects", json={"name": name, "description": f"about {name}"}).raise_for_status()

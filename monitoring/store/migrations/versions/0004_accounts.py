@@ -66,12 +66,13 @@ def upgrade() -> None:
         "log_export",
         sa.Column("project_id", sa.Uuid(), nullable=False),
         sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("part", sa.SmallInteger(), autoincrement=False, nullable=False),
         sa.Column("address", sa.Text(), nullable=False),
         sa.Column("rows", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("sha256", sa.Text(), nullable=False),
         sa.Column("exported_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["project_id"], ["project.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("project_id", "day"),
+        sa.PrimaryKeyConstraint("project_id", "day", "part"),
     )
     op.create_table(
         "rollup",
