@@ -12,6 +12,8 @@ _COMMANDS = {
     "channels": ("api.cli.channels:channels_group", "List and test the channels that notices go to."),
     "privacy": ("api.cli.privacy.command:privacy_group", "Find personal data in files; rotate a project's key."),
     "key": ("api.cli.keys:key_group", "Manage API keys on this machine."),
+    "backup": ("api.cli.backup.command:backup_command", "Write everything into one file while it runs."),
+    "restore": ("api.cli.backup.restoring:restore_command", "Restore a backup into an empty home or database."),
     "api": ("api.cli.serve:api_command", "Serve the API alone."),
     "migrate": ("api.cli.migration:migrate_command", "Bring the database to this version's schema."),
     "version": ("api.cli.version:version_command", "Print the version."),

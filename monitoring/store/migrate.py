@@ -4,7 +4,8 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
 
 from monitoring.store.database import Database
 from monitoring.store.partitions import ensure_partitions
@@ -21,12 +22,28 @@ def alembic_config() -> Config:
     return config
 
 
+def head_revision() -> str:
+    """Return the name of this version's schema."""
+    return str(ScriptDirectory.from_config(alembic_config()).get_current_head())
+
+
+def knows_revision(revision: str) -> bool:
+    """Say whether this version has the migrations that lead to a schema."""
+    known = ScriptDirectory.from_config(alembic_config()).walk_revisions()
+    return revision in {script.revision for script in known}
+
+
+def upgrade(connection: Connection, revision: str = "head") -> None:
+    """Run the pending migrations up to a revision in the connection's transaction, under an advisory lock."""
+    config = alembic_config()
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
+
+
 def migrate(database: Database) -> None:
     """Run every pending migration under an advisory lock and prepare the coming log partitions."""
-    config = alembic_config()
     with database.engine.begin() as connection:
-        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _ADVISORY_LOCK})
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        upgrade(connection)
     with database.transaction() as session:
         ensure_partitions(session, now=utc_now())

@@ -1,5 +1,8 @@
 """Daily partitions of the inference log."""
 
+import re
+from collections.abc import Iterable
+import re
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import text
@@ -11,6 +14,12 @@ _ADVISORY_LOCK = 7_415_066_212  # any constant of ours; two processes create par
 def partition_name(day: date) -> str:
     """Return the table name of a UTC day's partition."""
     return f"inference_log_{day:%Y%m%d}"
+
+
+def partition_days(names: Iterable[str]) -> list[date]:
+    """Return the days of the tables that are named as partitions, in order."""
+    found = (re.fullmatch(r"inference_log_(\d{4})(\d\d)(\d\d)", name) for name in names)
+    return sorted(date(int(each[1]), int(each[2]), int(each[3])) for each in found if each)
 
 
 def ensure_partitions(session: Session, *, now: datetime, days_back: int = 1, days_ahead: int = 3) -> None:
@@ -39,6 +48,18 @@ def create_partition(session: Session, day: date) -> None:
             f"FOR VALUES FROM ('{day:%Y-%m-%d} 00:00:00+00') TO ('{day + timedelta(days=1):%Y-%m-%d} 00:00:00+00')"
         )
     )
+
+
+def list_days(session: Session) -> list[date]:
+    """Return the UTC days that have a partition, in order."""
+    names = session.execute(
+        text(
+            "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
+            " WHERE inhparent = CAST('inference_log' AS regclass)"
+        )
+    ).scalars()
+    days = [re.fullmatch(r"inference_log_(\d{4})(\d{2})(\d{2})", name) for name in names]
+    return sorted(date(*map(int, found.groups())) for found in days if found)
 
 
 def _exists(session: Session, day: date) -> bool:

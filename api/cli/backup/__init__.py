@@ -1,0 +1,1 @@
+"""`pilothouse backup` and `pilothouse restore`."""
