@@ -1,6 +1,6 @@
 """A window measured against a profile: counts per frozen bin turned into PSI."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,7 +10,8 @@ from monitoring.bins import MISSING, UNSEEN, Counts, NumericBins
 from monitoring.counts import WindowCounts
 from monitoring.masked import collapse
 from monitoring.profile import Binned, Profile
-from monitoring.psi import INSUFFICIENT_DATA, Status, band, critical_value, overall, psi
+from monitoring.psi import INSUFFICIENT_DATA, Status, band, critical_value, overall, psi, weighted_mean
+from monitoring.significance import is_drifted, p_value, q_values
 
 MIN_ROWS = 100
 HIDDEN_AT_MOST = 0.01
@@ -22,7 +23,8 @@ class BinnedDrift:
     """One distribution's drift. `psi` is None when the window has no rows; shares are of 1.
 
     `masked_share` are the rows whose value was masked. Masked numbers are measured as others are; a label's bin nobody
-    knows, so with more than HIDDEN_AT_MOST of them both sides are measured as known, missing, unseen.
+    knows, so with more than HIDDEN_AT_MOST of them both sides are measured as known, missing, unseen. `q_value` is the
+    `p_value` corrected for how many features there are; only features have one.
     """
 
     psi: float | None
@@ -30,19 +32,25 @@ class BinnedDrift:
     critical_value: float | None
     missing_share: float | None
     unseen_share: float | None
+    p_value: float | None = None
+    q_value: float | None = None
     masked_share: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON data, without `masked_share`, which only features have."""
-        return {name: value for name, value in vars(self).items() if name != "masked_share"}
+        """Return plain JSON data, without what only features have."""
+        return {name: value for name, value in vars(self).items() if name not in ("masked_share", "q_value")}
 
 
 @dataclass(frozen=True)
 class DriftMeasurement:
-    """What a drift result stores: PSI by feature and of the predictions, over `inference_rows` rows with inputs."""
+    """What a drift result stores: PSI by feature and of the predictions, over `inference_rows` rows with inputs.
+
+    `weighted_psi` weights the features by importance; None where the model has none.
+    """
 
     overall_status: Status
     overall_psi: float | None
+    weighted_psi: float | None
     features: dict[str, BinnedDrift]
     importance: dict[str, float | None]
     prediction: BinnedDrift
@@ -50,11 +58,19 @@ class DriftMeasurement:
     inference_rows: int
     skipped_rows: int
 
+    @property
+    def drifted_features(self) -> list[str]:
+        """The features that differ by more than chance; none below the least rows of a measurement."""
+        return [name for name, drift in self.features.items() if is_drifted(drift.status, drift.q_value)]
+
     def features_json(self) -> dict[str, dict[str, Any]]:
-        """Return {name: {psi, status, critical_value, missing_share, unseen_share, importance, masked_share?}}."""
+        """Return by name {psi, status, critical_value, missing_share, unseen_share, p_value, q_value, importance, ...}.
+
+        `masked_share` is there where values were masked.
+        """
         return {
             name: drift.to_json()
-            | {"importance": self.importance[name]}
+            | {"q_value": drift.q_value, "importance": self.importance[name]}
             | ({"masked_share": drift.masked_share} if drift.masked_share else {})
             for name, drift in self.features.items()
         }
@@ -68,24 +84,40 @@ class DriftMeasurement:
 def measure(profile: Profile, counts: WindowCounts, *, min_rows: int = MIN_ROWS) -> DriftMeasurement:
     """Return the window's drift; below `min_rows` every status is `insufficient_data`, whatever the values."""
     enough = counts.rows >= min_rows
-    features = {
-        feature.name: _feature_drift(feature.binned, actual, int(masked), int(known), enough=enough)
-        for feature, actual, masked, known in zip(
-            profile.features, counts.features, counts.masked, counts.known, strict=True
-        )
-    }
+    features = _corrected(
+        {
+            feature.name: _feature_drift(feature.binned, actual, int(masked), int(known), enough=enough)
+            for feature, actual, masked, known in zip(
+                profile.features, counts.features, counts.masked, counts.known, strict=True
+            )
+        }
+    )
     values = [drift.psi for drift in features.values() if drift.psi is not None]
     status, mean = overall(values) if values else (INSUFFICIENT_DATA, None)
+    importance = {feature.name: feature.importance for feature in profile.features}
     return DriftMeasurement(
         overall_status=status if enough else INSUFFICIENT_DATA,
         overall_psi=mean,
+        weighted_psi=_weighted(features, importance),
         features=features,
-        importance={feature.name: feature.importance for feature in profile.features},
+        importance=importance,
         prediction=_prediction_drift(profile, counts, enough=enough),
         prediction_shares=_label_shares(profile.labels, counts.labels),
         inference_rows=counts.rows,
         skipped_rows=counts.skipped,
     )
+
+
+def _corrected(features: Mapping[str, BinnedDrift]) -> dict[str, BinnedDrift]:
+    """Give each feature that has a p-value its q-value among them."""
+    found = {name: drift.p_value for name, drift in features.items() if drift.p_value is not None}
+    corrected = dict(zip(found, q_values(list(found.values())), strict=True))
+    return {name: replace(drift, q_value=corrected.get(name)) for name, drift in features.items()}
+
+
+def _weighted(features: Mapping[str, BinnedDrift], importance: Mapping[str, float | None]) -> float | None:
+    measured = {name: drift.psi for name, drift in features.items() if drift.psi is not None}
+    return weighted_mean(list(measured.values()), [importance[name] or 0.0 for name in measured])
 
 
 def _prediction_drift(profile: Profile, counts: WindowCounts, *, enough: bool) -> BinnedDrift:
@@ -121,6 +153,7 @@ def _drift(expected: Counts, actual: Counts, *, enough: bool) -> BinnedDrift:
         critical_value=critical_value(int(expected.sum()), rows, reached),
         missing_share=int(actual[MISSING]) / rows,
         unseen_share=int(actual[UNSEEN]) / rows,
+        p_value=p_value(expected, actual),
     )
 
 

@@ -59,18 +59,18 @@ def chi2_quantile(degrees: int, quantile: float) -> float:
     if degrees < 1 or not 0 < quantile < 1:
         raise ValueError(f"No chi-square quantile {quantile} with {degrees} degrees of freedom")
     low, high = 0.0, float(degrees)
-    while _chi2_tail(high, degrees) > 1 - quantile:
+    while chi2_tail(high, degrees) > 1 - quantile:
         high *= 2
     while (middle := (low + high) / 2) not in (low, high):
-        if _chi2_tail(middle, degrees) > 1 - quantile:
+        if chi2_tail(middle, degrees) > 1 - quantile:
             low = middle
         else:
             high = middle
     return high
 
 
-def _chi2_tail(x: float, degrees: int) -> float:
-    """Return P(chi-square > x): a finite sum for whole degrees (Abramowitz and Stegun 26.4.4 and 26.4.5)."""
+def chi2_tail(x: float, degrees: int) -> float:
+    """Return P(chi-square > x) for whole degrees, at least 1: a finite sum (Abramowitz, Stegun 26.4.4 and 26.4.5)."""
     half = x / 2
     start = 0.5 if degrees % 2 else 0.0
     tail = math.erfc(math.sqrt(half)) if degrees % 2 else math.exp(-half)
@@ -96,3 +96,11 @@ def overall(values: Sequence[float]) -> tuple[Status, float]:
     if status == "low" and any(band(value) == "high" for value in values):
         status = "moderate"
     return status, mean
+
+
+def weighted_mean(values: Sequence[float], weights: Sequence[float]) -> float | None:
+    """Return the mean of PSI values weighted by importances; None when no weight is above 0."""
+    total = math.fsum(weights)
+    if not total > 0:
+        return None
+    return math.fsum(value * weight for value, weight in zip(values, weights, strict=True)) / total

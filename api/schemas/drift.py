@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from monitoring.significance import is_drifted
 from monitoring.store.tables import DriftResult
 from monitoring.windows import DEFAULT_WINDOW_MINUTES, MAX_WINDOW_MINUTES
 
@@ -36,6 +37,7 @@ class LabelShare(msgspec.Struct, frozen=True):
 class FeatureDrift(msgspec.Struct, frozen=True):
     """One feature's drift; `critical_value` is what PSI stays below in 99 % of windows without drift.
 
+    `p_value` is how often a window without drift differs so much; `q_value` corrects it for the number of features.
     `masked_share`, where there is one, is of the rows whose value was masked; with more than 1 % of masked known labels
     a categorical feature is measured by whether its values are known, missing or unseen.
     """
@@ -45,6 +47,8 @@ class FeatureDrift(msgspec.Struct, frozen=True):
     critical_value: float | None = None
     missing_share: float | None = None
     unseen_share: float | None = None
+    p_value: float | None = None
+    q_value: float | None = None
     importance: float | None = None
     masked_share: float | UnsetType = UNSET
 
@@ -57,14 +61,21 @@ class PredictionDrift(msgspec.Struct, frozen=True):
     critical_value: float | None = None
     missing_share: float | None = None
     unseen_share: float | None = None
+    p_value: float | None = None
     labels: dict[str, LabelShare] | None = None
 
 
 class DriftResultView(msgspec.Struct, frozen=True):
-    """One measurement of a window."""
+    """One measurement of a window.
+
+    `weighted_psi` weights the features by importance, null without importances. `drifted_features` have a `q_value`
+    below 0.05.
+    """
 
     overall_status: DriftStatus
     overall_psi: float | None
+    weighted_psi: float | None
+    drifted_features: list[str]
     features: dict[str, FeatureDrift]
     prediction: PredictionDrift | None
     inference_rows: int
@@ -75,10 +86,13 @@ class DriftResultView(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, row: DriftResult) -> "DriftResultView":
         """Return the view of a stored result."""
+        features = msgspec.convert(row.features, dict[str, FeatureDrift])
         return cls(
             overall_status=msgspec.convert(row.overall_status, DriftStatus),
             overall_psi=row.overall_psi,
-            features=msgspec.convert(row.features, dict[str, FeatureDrift]),
+            weighted_psi=row.weighted_psi,
+            drifted_features=[name for name, drift in features.items() if is_drifted(drift.status, drift.q_value)],
+            features=features,
             prediction=msgspec.convert(row.prediction, PredictionDrift | None),
             inference_rows=row.inference_rows,
             window_start=row.window_start,
@@ -90,6 +104,8 @@ class DriftResultView(msgspec.Struct, frozen=True):
 _PENDING = DriftResultView(
     overall_status="pending",
     overall_psi=None,
+    weighted_psi=None,
+    drifted_features=[],
     features={},
     prediction=None,
     inference_rows=0,
@@ -105,6 +121,8 @@ class DriftAnswer(msgspec.Struct, frozen=True):
     deployment_id: uuid.UUID
     overall_status: DriftStatus
     overall_psi: float | None
+    weighted_psi: float | None
+    drifted_features: list[str]
     features: dict[str, FeatureDrift]
     prediction: PredictionDrift | None
     inference_rows: int

@@ -31,6 +31,7 @@ def record_result(
         "window_end": window.end,
         "overall_status": measurement.overall_status,
         "overall_psi": measurement.overall_psi,
+        "weighted_psi": measurement.weighted_psi,
         "features": measurement.features_json(),
         "prediction": measurement.prediction_json(),
         "inference_rows": measurement.inference_rows,

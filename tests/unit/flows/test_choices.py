@@ -49,5 +49,5 @@ def test_no_model_at_all_is_said() -> None:
 
 def test_a_measurement_in_one_line() -> None:
     drift = BinnedDrift(0.125, "moderate", 0.01, 0.0, 0.0)
-    measured = DriftMeasurement("moderate", 0.126, {"a": drift, "b": drift}, {}, drift, None, 2345, 0)
+    measured = DriftMeasurement("moderate", 0.126, None, {"a": drift, "b": drift}, {}, drift, None, 2345, 0)
     assert summarize(measured) == "moderate: PSI 0.13 over 2 features, 2,345 rows"

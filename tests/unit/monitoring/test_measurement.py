@@ -98,7 +98,8 @@ def test_the_json_has_what_the_contract_names_and_no_more() -> None:
     profile = profile_of(reference)
     measurement = measure(profile, count_batch(profile, batch(reference)))
     features = measurement.features_json()
-    assert list(features["n00"]) == ["psi", "status", "critical_value", "missing_share", "unseen_share", "importance"]
+    measured = ["psi", "status", "critical_value", "missing_share", "unseen_share"]
+    assert list(features["n00"]) == [*measured, "p_value", "q_value", "importance"]
     assert (features["n00"]["importance"], features["n01"]["importance"]) == (0.5, None)
     shares = measurement.prediction_json()["labels"]
     assert shares == {"yes": {"expected": 1.0, "actual": 1.0}, "no": {"expected": 0.0, "actual": 0.0}}
@@ -202,3 +203,27 @@ def test_canonical_rows_come_back_from_json_as_they_were(rows: list[dict[str, fl
     texts = pl.Series([json.dumps(row) for row in rows], dtype=pl.String)
     frame = decode_inputs(texts, [PlainFeature("x", "numeric"), PlainFeature("c", "categorical")])
     assert frame.rows() == [(row.get("x"), row.get("c")) for row in rows]
+
+
+def test_the_mean_is_weighted_by_importance_where_there_is_one() -> None:
+    reference, later = twenty_columns(800, seed=1), twenty_columns(400, seed=2, shift=0.8)
+    predictions = Predictions("Binomial", np.linspace(0, 1, 800), ["yes"] * 800, ("no", "yes"))
+    importance = {"n00": 0.75, "n01": 0.25}
+    weighing = build_profile(reference, twenty_features(), predictions, importance=importance)
+    measurement = measure(weighing, count_batch(weighing, batch(later)))
+    psis = {name: drift.psi or 0.0 for name, drift in measurement.features.items()}
+    assert measurement.weighted_psi == pytest.approx(0.75 * psis["n00"] + 0.25 * psis["n01"])
+    assert measurement.overall_psi == pytest.approx(sum(psis.values()) / 20)
+    plain = build_profile(reference, twenty_features(), predictions)
+    assert measure(plain, count_batch(plain, batch(later))).weighted_psi is None
+
+
+def test_drifted_features_are_those_of_small_q_values() -> None:
+    reference, later = twenty_columns(2_000, seed=1), twenty_columns(600, seed=2)
+    profile = profile_of(reference)
+    later = later.with_columns(pl.col("n03") + 1.0)
+    measurement = measure(profile, count_batch(profile, batch(later)))
+    assert measurement.drifted_features == ["n03"]
+    assert all((drift.p_value or 0) <= (drift.q_value or 0) for drift in measurement.features.values())
+    few = measure(profile, count_batch(profile, batch(later[:99])))
+    assert few.drifted_features == []
