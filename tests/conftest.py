@@ -12,8 +12,10 @@ from sqlalchemy import make_url
 
 from monitoring.store.database import Database
 from monitoring.store.migrate import migrate
+from tests.bytecode import keep_bytecode
 from tests.h2o_models import TrainedModels, trained_models
 
+keep_bytecode()
 settings.register_profile("shared machine", deadline=None)  # no test asks for time: other work may take the cores
 settings.load_profile("shared machine")
 
