@@ -79,6 +79,18 @@ class LabelBins:
         places = dict.fromkeys(self.others, len(self.labels))
         return places | {label: position for position, label in enumerate(self.labels)}
 
+    @cached_property
+    def _known(self) -> pl.Enum:
+        return pl.Enum(list(self._place))
+
+    def positions(self, values: pl.Series) -> NDArray[np.intp]:
+        """Return for each value the index of its count."""
+        known = values.cast(pl.String).cast(self._known, strict=False).to_physical().fill_null(len(self._place))
+        places = np.array([*self._place.values(), self.size + UNSEEN], dtype=np.intp)
+        found: NDArray[np.intp] = places[known.to_numpy()]
+        found[values.is_null().to_numpy()] = self.size + MISSING
+        return found
+
     def count(self, values: pl.Series) -> Counts:
         """Return how many of the values fall in each bin."""
         counts = np.zeros(self.size, dtype=np.int64)

@@ -63,9 +63,12 @@ class LatencyHistogram:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "LatencyHistogram":
-        """Read what `to_bytes` wrote. ValueError for anything else."""
+        """Read what `to_bytes` wrote; of several, joined, the sum of all. ValueError for anything else."""
         stored = np.frombuffer(data, dtype=_LAYOUT)
-        return cls(dict(zip(stored["bucket"].tolist(), stored["requests"].tolist(), strict=True)))
+        buckets, places = np.unique(stored["bucket"], return_inverse=True)
+        requests = np.zeros(buckets.size, dtype=np.int64)
+        np.add.at(requests, places, stored["requests"])
+        return cls(dict(zip(buckets.tolist(), requests.tolist(), strict=True)))
 
 
 def bucket_of(latency_ms: float) -> int:

@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from monitoring.bins import MISSING, UNSEEN, Bins, Counts, LabelBins, NumericBins
 from monitoring.features import NUMERIC
@@ -41,6 +42,15 @@ def count_masked(bins: Bins, kept: pl.Series) -> tuple[Counts, int]:
         else:
             counts[_PLACES.get(name, UNSEEN)] += rows
     return counts, known
+
+
+def masked_positions(bins: Bins, kept: pl.Series) -> NDArray[np.intp]:
+    """Return for each masked value (no nulls) the index of its count, -1 for a known label, whose bin nobody knows."""
+    if isinstance(bins, NumericBins):
+        places = kept.to_numpy()
+        return np.where((places >= 0) & (places < bins.size), places, bins.size + UNSEEN).astype(np.intp)
+    places_of = {name: bins.size + place for name, place in _PLACES.items()} | {KNOWN: -1}
+    return np.array([places_of.get(name, bins.size + UNSEEN) for name in kept.to_list()], dtype=np.intp)
 
 
 def collapse(counts: Counts, known: int = 0) -> Counts:

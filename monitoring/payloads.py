@@ -29,6 +29,18 @@ class LogBatch:
     bins: pl.DataFrame | None = None
 
 
+@dataclass(frozen=True)
+class WholeBatch:
+    """Rows of the log of any status: `rows` has all of them, `answered` those with an answer.
+
+    `rows`: `created_at` (UTC), `request` (Int64 that stands for the request's id), `status_code`, `latency_ms`. The
+    `answers` and `bare_answers` of `answered` have `created_at` too.
+    """
+
+    rows: pl.DataFrame
+    answered: LogBatch
+
+
 def decode_inputs(texts: pl.Series, features: Sequence[FeatureSpec]) -> pl.DataFrame:
     """Return a typed column per feature from JSON objects; absent and null are null, other keys are ignored.
 

@@ -22,15 +22,18 @@ _ANSWERED = text(
     "CROSS JOIN LATERAL (SELECT id FROM inference_log WHERE deployment_id = :deployment_id"
     " AND created_at = asked.instant AND id = asked.id AND status_code = 200 OFFSET 0) AS answer"
 )
+# The minutes of what is new are marked: their slices of the log are folded again.
 _KEEP = text(
-    "INSERT INTO feedback AS kept"
+    "WITH changed AS (INSERT INTO feedback AS kept"
     " (deployment_id, inference_id, predicted_at, label, number, observed_at, received_at) "
     "SELECT :deployment_id, id, instant, label, number, observed, :now FROM unnest(CAST(:ids AS uuid[]),"
     " CAST(:instants AS timestamptz[]), CAST(:labels AS text[]), CAST(:numbers AS double precision[]),"
     " CAST(:observed AS timestamptz[])) AS given(id, instant, label, number, observed) "
     "ON CONFLICT (deployment_id, inference_id) DO UPDATE SET label = excluded.label, number = excluded.number,"
     " observed_at = excluded.observed_at, received_at = excluded.received_at "
-    "WHERE (kept.label, kept.number) IS DISTINCT FROM (excluded.label, excluded.number)"
+    "WHERE (kept.label, kept.number) IS DISTINCT FROM (excluded.label, excluded.number) RETURNING predicted_at) "
+    "INSERT INTO rollup_mark (deployment_id, minute) "
+    "SELECT DISTINCT CAST(:deployment_id AS uuid), date_trunc('minute', predicted_at, 'UTC') FROM changed"
 )
 
 
