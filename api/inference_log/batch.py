@@ -1,34 +1,66 @@
-"""Requests that are stored together: one COPY, one update of the counts, one commit."""
+"""Requests that are stored together: one COPY, one update of counts and ledger, one commit."""
 
 import asyncio
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import Literal
 
 import psycopg
 
 from api.inference_log.rows import COLUMNS, LoggedRequest
+from api.inference_log.tally import MINUTE_US, Tally
+
+Ending = Literal["stored", "spooled"]
 
 _COPY = f"COPY inference_log ({COLUMNS}) FROM STDIN"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MINUTE_US = 60_000_000
 
 
 @dataclass(slots=True, eq=False)
 class Waiting:
-    """One request's rows and what its handler waits for (unless it was cancelled)."""
+    """One request's rows and what its handler waits for (unless it was cancelled).
+
+    `decided` once it is counted as stored, spooled or refused. `held`: a batch has it and may still store it.
+    `spooling`: it is on its way to the spool, and `committed` says that its batch was stored meanwhile. `in_doubt`: it
+    was refused while held.
+    """
 
     rows: LoggedRequest
     since: float
-    stored: asyncio.Future[None]
+    ending: asyncio.Future[Ending]
     decided: bool = False
+    held: bool = False
+    spooling: bool = False
+    committed: bool = False
+    in_doubt: bool = False
+
+    @property
+    def minute(self) -> int:
+        """The UTC minute of its rows, counted since 1970."""
+        return self.rows.stamp.instant_us // MINUTE_US
+
+    @property
+    def is_free(self) -> bool:
+        """Say whether a batch may take it."""
+        return not self.decided and not self.spooling
+
+    def tell(self, outcome: Ending | Exception) -> None:
+        """Let the handler go on, unless it has gone or been told."""
+        if self.ending.done():
+            return
+        if isinstance(outcome, Exception):
+            self.ending.set_exception(outcome)
+        else:
+            self.ending.set_result(outcome)
 
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What goes into one transaction. `uncertain` once a connection broke on it: it may be stored already."""
+    """What goes into one transaction; `xid` is the transaction's id once nothing but the commit is left to do."""
 
     requests: list[Waiting]
-    uncertain: bool = False
+    xid: str | None = None
 
     @property
     def row_count(self) -> int:
@@ -36,32 +68,35 @@ class Batch:
         return sum([request.rows.row_count for request in self.requests])
 
     @property
-    def wanted(self) -> bool:
-        """Say whether any of its requests is still to be stored or refused."""
-        return any(not request.decided for request in self.requests)
-
-    @property
     def days(self) -> set[date]:
         """The UTC days whose partitions it needs."""
         return {(_EPOCH + timedelta(microseconds=request.rows.stamp.instant_us)).date() for request in self.requests}
 
-    async def store(self, connection: psycopg.AsyncConnection) -> None:
-        """Write rows and counts in one transaction; on return they are durable.
+    async def store(self, connection: psycopg.AsyncConnection, tally: Tally, minutes: Iterable[int]) -> None:
+        """Write rows, counts and ledger in one transaction; on return they are durable.
 
-        The counts come last and in one order everywhere, so that workers wait for each other only for the length of a
-        commit, and never in a circle.
+        `minutes` are told to the ledger beside those of the rows. The counts come last and in one order everywhere, so
+        that workers wait for each other only for the length of a commit, and never in a circle.
         """
         lines = b"".join([request.rows.copy_lines() for request in self.requests])
         async with connection.transaction(), connection.cursor() as cursor:
             async with cursor.copy(_COPY) as copy:
                 await copy.write(lines)
-            await cursor.execute(self._add_counts())
+            await cursor.execute(b"%b;%b" % (self._add_counts(), tally.statement(minutes, self._stored())))
+            cursor.nextset()
+            [self.xid] = await cursor.fetchone() or [None]
+
+    def _stored(self) -> dict[int, int]:
+        stored: dict[int, int] = {}
+        for request in self.requests:
+            stored[request.minute] = stored.get(request.minute, 0) + request.rows.row_count
+        return stored
 
     def _add_counts(self) -> bytes:
         counts: dict[tuple[str, int, int], int] = {}
         for request in self.requests:
             rows = request.rows
-            key = (rows.deployment_id, rows.stamp.instant_us // _MINUTE_US * 60, rows.status_code)
+            key = (rows.deployment_id, request.minute * 60, rows.status_code)
             counts[key] = counts.get(key, 0) + rows.row_count
         values = ",".join(
             f"('{deployment_id}',to_timestamp({second}),{status_code},{added})"

@@ -1,28 +1,36 @@
 """The inference log's writer: group commit. A handler that returns from `append` has its rows on disk.
 
 One task stores all that has gathered in one transaction; what arrives meanwhile makes the next one. No timer: a single
-request waits for one commit, and under load batches grow by themselves.
+request waits for one commit, and under load batches grow by themselves. What the database does not take in time goes to
+the spool, if there is one, and joins the log later.
 """
 
 import asyncio
 import logging
 import time
+import uuid
 from collections.abc import Iterable
 from datetime import date
 
 import psycopg
-from psycopg.conninfo import make_conninfo
 
 from api.errors import Unavailable
 from api.inference_log.backlog import Backlog, LogCounters, WriterBounds
-from api.inference_log.batch import Batch
+from api.inference_log.batch import Batch, Ending
+from api.inference_log.connection import commit_outcome, is_about_the_rows, kind_of, open_connection
+from api.inference_log.replaying import Replaying
 from api.inference_log.rows import LoggedRequest
+from api.inference_log.spilling import Spilling
+from api.inference_log.spool import Spool
+from api.inference_log.tally import Tally
 from monitoring.store.database import Database
+from monitoring.store.ids import new_id
 from monitoring.store.partitions import create_partition
 
 logger = logging.getLogger(__name__)
 
 _SWEEP_S = 0.25
+_TELL_EVERY_S = 2.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 _AWAY = "The inference log cannot be written just now: the database does not answer"
 
@@ -30,15 +38,30 @@ _AWAY = "The inference log cannot be written just now: the database does not ans
 class LogWriter:
     """Stores log rows over a connection of its own, which it renews when it breaks."""
 
-    def __init__(self, database: Database, bounds: WriterBounds | None = None) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bounds: WriterBounds | None = None,
+        *,
+        worker_id: uuid.UUID | None = None,
+        spool: Spool | None = None,
+    ) -> None:
+        """Take a worker id of this process alone; without a spool, rows are refused while the database is away."""
         self._database = database
         self._bounds = bounds or WriterBounds()
         self.counters = LogCounters()
-        self._backlog = Backlog(self._bounds, self.counters)
+        self.tally = Tally(worker_id or new_id())
+        self.spool = spool
+        self._backlog = Backlog(self._bounds, self.counters, self.tally)
+        self._spilling = Spilling(self._backlog, spool, lambda: self.is_away) if spool else None
+        self._replaying = Replaying(database, spool, lambda: self.is_up) if spool else None
         self._in_flight: Batch | None = None
+        self._narrow: int | None = None
+        self._doubtful: list[Batch] = []
         self._connection: psycopg.AsyncConnection | None = None
         self._down_since: float | None = None
         self._pause_s = _FIRST_PAUSE_S
+        self._told_at = time.monotonic()
         self._wake = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -46,16 +69,24 @@ class LogWriter:
 
     def start(self) -> None:
         """Begin storing, in the running loop."""
-        self._tasks = [asyncio.create_task(self._run()), asyncio.create_task(self._sweep())]
+        work = [self._run(), self._sweep()]
+        if self._spilling is not None and self._replaying is not None:
+            work += [self._spilling.run(), self._replaying.run()]
+        self._tasks = [asyncio.create_task(each) for each in work]
 
     async def close(self) -> None:
-        """Take no more rows, store or refuse those that wait, and close the connection."""
+        """Take no more rows, store, spool or refuse those that wait, and close the connection."""
         self._closing = True
         self._wake.set()
+        if self._replaying is not None:
+            self._replaying.stop()
         await asyncio.wait(self._tasks[:1], timeout=self._bounds.wait_s + 2 * _SWEEP_S)
         for task in (*self._tasks, *self._abandoned):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._spilling is not None and self.spool is not None:
+            await self._spilling.close()
+            await asyncio.to_thread(self.spool.close)
         if self._connection is not None:
             await self._connection.close()
 
@@ -64,76 +95,140 @@ class LogWriter:
         """Say whether the log can be written just now, as far as we know."""
         return self._connection is not None and self._down_since is None
 
-    async def append(self, rows: LoggedRequest) -> None:
-        """Return when the rows are durable.
+    @property
+    def is_away(self) -> bool:
+        """Say whether the database is known not to answer, so that waiting for it is in vain."""
+        return self._connection is None and self._down_since is not None
 
-        Raises Unavailable when the log is full, away or too slow: then the rows are not stored, or (the connection lost
-        during their commit) it is not known.
+    @property
+    def is_spooling(self) -> bool:
+        """Say whether rows that the database does not take are safe all the same."""
+        return self._spilling is not None and not self._spilling.is_failing
+
+    @property
+    def oldest_age_s(self) -> float:
+        """How long the oldest row that is in neither log nor spool has waited, in seconds."""
+        since = self._backlog.oldest_since
+        return 0.0 if since is None else time.monotonic() - since
+
+    async def append(self, rows: LoggedRequest) -> Ending:
+        """Return when the rows are durable, and where.
+
+        Raises Unavailable when log and spool are full, away or too slow: then the rows are not stored, or (a connection
+        or disk that hung during their commit) it is not known.
         """
-        if self._closing or self._down_for(self._bounds.wait_s):
-            self.counters.refused_rows += rows.row_count
+        if self._closing or (self._spilling is None and self._down_for(self._bounds.wait_s)):
+            self._backlog.turn_away(rows)
             raise Unavailable("The server is stopping" if self._closing else _AWAY)
-        stored = self._backlog.add(rows)
+        ending = self._backlog.add(rows)
         self._wake.set()
-        await stored
+        if self._spilling is not None and self.is_away:
+            self._spilling.wake()
+        return await ending
 
     def _down_for(self, seconds: float) -> bool:
         return self._down_since is not None and time.monotonic() - self._down_since > seconds
 
     async def _run(self) -> None:
-        while self._backlog or self._in_flight or not self._closing:
-            if self._in_flight is not None and not self._in_flight.wanted:
-                self._in_flight = None
-            elif self._connection is None:
+        while self._is_wanted():
+            if self._connection is None:
                 await self._connect()
-            elif self._in_flight is None:
-                self._in_flight = await self._gather()
-            else:
+            elif self._doubtful:
+                await self._resolve(self._connection)
+            elif self._in_flight is not None:
                 await self._store(self._in_flight, self._connection)
+            elif (batch := await self._gather()) is not None:
+                self._in_flight = batch
+            elif not self.tally.is_told:
+                await self._tell(self._connection)
+            elif self._closing:
+                await asyncio.sleep(_FIRST_PAUSE_S)
+
+    def _is_wanted(self) -> bool:
+        if not self._closing or self.counters.backlog_rows:
+            return True
+        return self._connection is not None and bool(self._doubtful or not self.tally.is_told)
 
     async def _gather(self) -> Batch | None:
+        """Return what is to be stored next, once there is something; None when the ledger is to be told instead."""
         if not self._backlog and not self._closing:
             self._wake.clear()
             await self._wake.wait()
-        return self._backlog.take()
+        return self._backlog.take(self._narrow)
 
     async def _store(self, batch: Batch, connection: psycopg.AsyncConnection) -> None:
         """Store a batch, or keep it in flight for another try; a connection that hangs leaves time for one."""
-        storing = asyncio.create_task(batch.store(connection))
+        minutes = self.tally.take_changed()
+        storing = asyncio.create_task(batch.store(connection, self.tally, minutes))
         await asyncio.wait({storing}, timeout=self._bounds.wait_s / 2)
-        if not storing.done():
-            self._abandon(storing, batch)
-        elif (error := storing.exception()) is None:
+        if storing.done() and storing.exception() is None:
             self._settle(batch)
+            return
+        self.tally.give_back(minutes)
+        if storing.done():
+            await self._recover(batch, storing.exception())
         else:
-            await self._recover(batch, error)
+            self._abandon(storing, batch)
 
     def _settle(self, batch: Batch) -> None:
-        self._in_flight, self._down_since, self._pause_s = None, None, _FIRST_PAUSE_S
+        self._in_flight, self._narrow, self._down_since, self._pause_s = None, None, None, _FIRST_PAUSE_S
+        self._told_at = time.monotonic()
         self._backlog.settle(batch)
 
-    async def _recover(self, batch: Batch, error: BaseException) -> None:
+    def _let_go(self, batch: Batch) -> None:
+        """Keep a batch whose commit may happen for when that is known; what others hold waits for another try."""
+        self._in_flight = None
+        if batch.xid is not None:
+            self._doubtful.append(batch)
+        else:
+            self._backlog.let_go(batch)
+
+    async def _recover(self, batch: Batch, error: BaseException | None) -> None:
+        self._let_go(batch)
         match error:
-            case psycopg.errors.UniqueViolation() if batch.uncertain:
-                self._settle(batch)  # the commit whose answer was lost had happened
             case psycopg.errors.CheckViolation():
                 await self._create_partitions(batch.days)
-            case psycopg.Error() if not _is_about_the_rows(error):
-                batch.uncertain = True
+            case psycopg.errors.UniqueViolation() if not all(request.is_free for request in batch.requests):
+                pass  # what was spooled meanwhile has come to the log already; the others are stored without it
+            case psycopg.Error() if batch.xid is not None or not is_about_the_rows(error):
                 await self._disconnect(error)
             case _:
                 self._split(batch, error)
 
-    def _split(self, batch: Batch, error: BaseException) -> None:
+    def _split(self, batch: Batch, error: BaseException | None) -> None:
         """Narrow down, half by half, which request's rows spoil a batch; alone, it is refused."""
+        self._narrow = max(1, len(batch.requests) // 2)
         if len(batch.requests) == 1:
-            deployment_id = batch.requests[0].rows.deployment_id
-            logger.error("PostgreSQL refuses a log row of deployment %s: %s", deployment_id, _kind(error))
-            self._backlog.refuse(batch.requests, "The inference log does not take this request's rows")
+            [request], self._narrow = batch.requests, None
+            kind = "" if error is None else kind_of(error)
+            logger.error("PostgreSQL refuses a log row of deployment %s: %s", request.rows.deployment_id, kind)
+            self._backlog.refuse_queued(request, "The inference log does not take this request's rows")
+
+    async def _resolve(self, connection: psycopg.AsyncConnection) -> None:
+        """Find out which transactions whose answer was lost happened, before anything else is stored or told."""
+        try:
+            for batch in [*self._doubtful]:
+                if (was_committed := await commit_outcome(connection, str(batch.xid))) is None:
+                    continue
+                self._doubtful.remove(batch)
+                (self._backlog.settle if was_committed else self._backlog.let_go)(batch)
+        except psycopg.Error as error:
+            await self._disconnect(error)
             return
-        middle = len(batch.requests) // 2
-        self._backlog.put_back(batch.requests[middle:])
-        self._in_flight = Batch(batch.requests[:middle])
+        if self._doubtful:
+            await self._rest()
+
+    async def _tell(self, connection: psycopg.AsyncConnection) -> None:
+        """Tell the ledger what no batch has told it."""
+        minutes = self.tally.take_changed()
+        try:
+            await asyncio.wait_for(
+                connection.execute(self.tally.statement(minutes, {})), timeout=self._bounds.wait_s / 2
+            )
+            self._told_at = time.monotonic()
+        except (psycopg.Error, TimeoutError) as error:
+            self.tally.give_back(minutes)
+            await self._disconnect(error)
 
     async def _create_partitions(self, days: Iterable[date]) -> None:
         def create() -> None:
@@ -149,18 +244,20 @@ class LogWriter:
 
     async def _connect(self) -> None:
         try:
-            self._connection = await _open_connection(self._database.url)
-        except psycopg.Error as error:
+            self._connection = await open_connection(self._database.url)
+        except (psycopg.Error, OSError) as error:
             self._note_down(error)
             await self._rest()
         else:
             self._down_since = None
 
-    async def _disconnect(self, error: psycopg.Error) -> None:
+    async def _disconnect(self, error: Exception) -> None:
         self._note_down(error)
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if self._spilling is not None:
+            self._spilling.wake()
+        if connection is not None:
+            await connection.close()
         await self._rest()
 
     def _abandon(self, storing: asyncio.Task[None], batch: Batch) -> None:
@@ -168,7 +265,6 @@ class LogWriter:
         logger.warning("the database takes more than %.1f s to store a log batch", self._bounds.wait_s / 2)
         hung, self._connection = self._connection, None
         self._down_since = self._down_since or time.monotonic()
-        batch.uncertain = True
         self._abandoned.add(storing)
 
         def done(task: asyncio.Task[None]) -> None:
@@ -180,8 +276,9 @@ class LogWriter:
 
         storing.add_done_callback(done)
         storing.cancel()
+        self._let_go(batch)
 
-    def _note_down(self, error: psycopg.Error) -> None:
+    def _note_down(self, error: Exception) -> None:
         if self._down_since is None:
             self._down_since = time.monotonic()
             logger.warning("the inference log cannot be written: %s", error)
@@ -192,34 +289,9 @@ class LogWriter:
 
     async def _sweep(self) -> None:
         while True:
-            await asyncio.sleep(_SWEEP_S)
-            self._backlog.refuse_overdue(self._in_flight, _AWAY)
-
-
-def _is_about_the_rows(error: psycopg.Error) -> bool:
-    """Say whether PostgreSQL objects to the data itself, as opposed to being away, full, busy or read-only."""
-    return isinstance(error, psycopg.DataError | psycopg.IntegrityError) or (error.sqlstate or "").startswith("54")
-
-
-def _kind(error: BaseException) -> str:
-    """Return what kind of error it is: the text of PostgreSQL's own may quote the row."""
-    return f"{type(error).__name__} ({getattr(error, 'sqlstate', None)})"
-
-
-async def _open_connection(url: str) -> psycopg.AsyncConnection:
-    """Connect so that a dead server is noticed within seconds and a commit means that rows are on disk."""
-    connection = await psycopg.AsyncConnection.connect(
-        make_conninfo(
-            url,
-            connect_timeout=3,
-            application_name="pilothouse-log",
-            client_encoding="utf8",
-            keepalives_idle=10,
-            tcp_user_timeout=10_000,
-        ),
-        autocommit=True,
-    )
-    await connection.execute(
-        "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-    )
-    return connection
+            await asyncio.sleep(min(_SWEEP_S, self._bounds.spool_after_s / 4))
+            if self._spilling is not None:
+                self._spilling.wake()
+            self._backlog.refuse_overdue(_AWAY)
+            if not self.tally.is_told and time.monotonic() - self._told_at > _TELL_EVERY_S:
+                self._wake.set()

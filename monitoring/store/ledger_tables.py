@@ -74,6 +74,7 @@ class SpoolSegment(SQLModel, table=True):
     replayed_bytes: int = Field(sa_column=_count())
     rows: int = Field(default=0, sa_column=_count(), description="rows replayed")
     already_stored: int = Field(default=0, sa_column=_count(), description="of these, found in the log already")
+    set_aside: int = Field(default=0, sa_column=_count(), description="rows that PostgreSQL refused, kept in a file")
     torn_records: int = Field(default=0, sa_column=_count(), description="cut off or damaged: never promised, or lost")
     finished_at: datetime | None = Field(default=None, sa_column=_time(nullable=True))
 

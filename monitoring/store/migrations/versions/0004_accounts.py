@@ -58,6 +58,7 @@ def upgrade() -> None:
         sa.Column("replayed_bytes", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("rows", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("already_stored", sa.BigInteger(), server_default="0", nullable=False),
+        sa.Column("set_aside", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("torn_records", sa.BigInteger(), server_default="0", nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id"),
