@@ -13,7 +13,7 @@ from litestar.routes import HTTPRoute
 
 from api.auth import KeyRing, provide_principal
 from api.errors import EXCEPTION_HANDLERS
-from api.health import Check, database_check, flag_check, prefect_check
+from api.health import Check, database_check, flag_check, log_check, prefect_check
 from api.idempotency import provide_once
 from api.importing import ImportGate
 from api.openapi import complete_openapi, openapi_config
@@ -152,10 +152,10 @@ def create_app(settings: Settings) -> Litestar:
             await asyncio.to_thread(database.close)
 
     health_checks: dict[str, Check] = {
-        "database": database_check(database),
+        "database": database_check(database, serving.predicts_without_database),
         "prefect": prefect_check(settings.prefect_address),
         "scorer": flag_check(jvm.is_running, "the Java virtual machine for scoring does not run"),
-        "log_writer": flag_check(lambda: serving.writer.is_up, "the inference log cannot be written just now"),
+        "log_writer": log_check(serving.writer),
         "watch": watch_check(database),
     }
     app = Litestar(

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import httpx
 import psycopg
 
+from api.inference_log.writer import LogWriter
 from api.schemas.health import Health, PartHealth
 from monitoring.store.database import Database
 
@@ -27,15 +28,21 @@ async def _patiently(check: Check) -> PartHealth:
         return PartHealth("down", f"no answer within {PATIENCE_S:g} s")
 
 
-def database_check(database: Database) -> Check:
-    """Return the check that asks PostgreSQL, over a connection of its own so that a busy pool does not count."""
+def database_check(database: Database, predicts_without: Callable[[], bool]) -> Check:
+    """Return the check that asks PostgreSQL, over a connection of its own so that a busy pool does not count.
+
+    It is `degraded`, not `down`, while predictions go on without.
+    """
 
     async def check() -> PartHealth:
         try:
             async with await psycopg.AsyncConnection.connect(database.url, connect_timeout=2) as connection:
                 await connection.execute("SELECT 1")
         except psycopg.Error as error:
-            return PartHealth("down", f"PostgreSQL does not answer ({type(error).__name__})")
+            silent = f"PostgreSQL does not answer ({type(error).__name__})"
+            if predicts_without():
+                return PartHealth("degraded", f"{silent}; deployments already loaded keep predicting")
+            return PartHealth("down", silent)
         return PartHealth("ok")
 
     return check
@@ -51,6 +58,21 @@ def prefect_check(address: str) -> Check:
         except (httpx.HTTPError, TimeoutError) as error:
             return PartHealth("degraded", f"Prefect does not answer at {address} ({type(error).__name__})")
         return PartHealth("ok")
+
+    return check
+
+
+def log_check(writer: LogWriter) -> Check:
+    """Return the check that log rows are made durable; `degraded` while they go to the spool or wait there."""
+
+    async def check() -> PartHealth:
+        waiting = 0 if writer.spool is None else writer.spool.figures.waiting_rows
+        if writer.is_up:
+            joining = f"{waiting} spooled rows are joining the log"
+            return PartHealth("degraded", joining) if waiting else PartHealth("ok")
+        if writer.is_spooling:
+            return PartHealth("degraded", f"PostgreSQL takes no log rows: they go to the spool ({waiting} wait there)")
+        return PartHealth("down", "the inference log cannot be written just now")
 
     return check
 

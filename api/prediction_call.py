@@ -8,6 +8,7 @@ from typing import Literal, TypeVar
 from api.auth import Principal
 from api.errors import FieldError, Forbidden, Invalid, Unavailable, status_of
 from api.gathering import TURN_S
+from api.inference_log.batch import Ending
 from api.inference_log.rows import LoggedRequest
 from api.masked_errors import mask_error, mask_row_errors
 from api.predict_body import PredictBody, read_body, read_large_body
@@ -42,8 +43,10 @@ class PredictionCall:
         self._privacy_open = False
         self._predicted = False
 
-    async def answer(self, request: ApiRequest, choose: Choose | None = None) -> bytes:
-        """Return the answer's JSON once its log rows are durable; `choose` picks the deployment by the options.
+    async def answer(self, request: ApiRequest, choose: Choose | None = None) -> tuple[bytes, Ending]:
+        """Return the answer's JSON, and where its log rows are, once they are durable.
+
+        `choose` picks the deployment by the options.
 
         Raises Invalid, UnsupportedMediaType, Conflict (not active), Forbidden, Unavailable, or what reading the request
         raises.
@@ -57,7 +60,7 @@ class PredictionCall:
                 await self._choose_privacy(body.options)
             predicted = await self._predict(body)
             self._predicted = True
-            await self._serving.writer.append(predicted.log)
+            ending = await self._serving.writer.append(predicted.log)
         except InvalidRows as error:
             raise await self._refuse_rows(error) from error
         except Exception as error:
@@ -66,7 +69,7 @@ class PredictionCall:
             if told is error:
                 raise
             raise told from None
-        return predicted.answer
+        return predicted.answer, ending
 
     async def _read(self, request: ApiRequest) -> PredictBody:
         declared = request.headers.get("content-type", "application/json")

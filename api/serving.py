@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -11,6 +12,8 @@ from functools import partial
 from api.auth import KeyRing
 from api.changes import ChangeListener
 from api.gathering import Gathering
+from api.inference_log.backlog import WriterBounds
+from api.inference_log.spool import Spool, SpoolBounds
 from api.inference_log.writer import LogWriter
 from api.lifecycle import Lifecycle
 from api.privacy.keys import project_key
@@ -41,7 +44,10 @@ class Serving:
         self.privacy = PrivacyLoader(self._database, partial(project_key, settings))
         self.overrides = Overrides(self.privacy)
         self.registry = Registry(self._database, shelf, self.privacy.of)
-        self.writer = LogWriter(self._database)
+        bounds = WriterBounds(spool_after_s=settings.spool_after_ms / 1000)
+        self.writer = LogWriter(
+            self._database, bounds, worker_id=self.worker_id, spool=_spool(settings, self.worker_id)
+        )
         self.lifecycle = Lifecycle(database, self.registry)
         self.listener = ChangeListener(self._database, self.registry, key_ring)
         self.gathering = Gathering()
@@ -65,6 +71,10 @@ class Serving:
             self.scoring_threads.shutdown(wait=False, cancel_futures=True)
             await asyncio.to_thread(self._database.close)
 
+    def predicts_without_database(self) -> bool:
+        """Say whether predictions go on while the database is away: models are in memory, and the spool takes rows."""
+        return len(self.registry) > 0 and self.writer.is_spooling
+
     async def _keep_partitions_ahead(self) -> None:
         while True:
             try:
@@ -77,3 +87,10 @@ class Serving:
     def _ensure_partitions(self) -> None:
         with self._database.transaction() as session:
             ensure_partitions(session, now=datetime.now(UTC))
+
+
+def _spool(settings: Settings, worker_id: uuid.UUID) -> Spool | None:
+    """Return this process's spool, or None when the settings want none."""
+    if not settings.spool_mb:
+        return None
+    return Spool(settings.home / "spool", worker_id, SpoolBounds(max_bytes=settings.spool_mb * 2**20))

@@ -24,6 +24,8 @@ class Settings(StoreSettings, NoticeSettings, RetentionSettings):
     jvm_heap_mb: int = Field(default=256, ge=64)
     max_request_mb: int = Field(default=32, ge=1, description="largest JSON body, in MiB")
     max_upload_mb: int = Field(default=512, ge=1, description="largest multipart upload, in MiB")
+    spool_mb: int = Field(default=2048, ge=0, description="log rows on disk while PostgreSQL is away, in MiB; 0: none")
+    spool_after_ms: float = Field(default=1000, ge=50, description="how long a log row waits for PostgreSQL")
     upload_patience_s: float = Field(default=900, gt=0, description="how long one upload may take to arrive")
     max_uploads: int = Field(default=8, ge=1, description="model imports under way at once; one more gets 503")
     max_examinations: int = Field(default=2, ge=1, description="model imports at work in the processor at once")

@@ -114,7 +114,10 @@ class Spool:
 
     def has_room(self) -> bool:
         """Say whether the spool takes more, as far as the last look told."""
-        return self.figures.bytes < self._bounds.max_bytes and self._free() > self._bounds.keep_free_bytes
+        try:
+            return self.figures.bytes < self._bounds.max_bytes and self._free() > self._bounds.keep_free_bytes
+        except OSError:
+            return False
 
     def close(self) -> None:
         """Leave the folder: what is in it is replayed by another process, or the next start."""

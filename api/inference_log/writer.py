@@ -103,7 +103,8 @@ class LogWriter:
     @property
     def is_spooling(self) -> bool:
         """Say whether rows that the database does not take are safe all the same."""
-        return self._spilling is not None and not self._spilling.is_failing
+        spool = self.spool
+        return spool is not None and self._spilling is not None and not self._spilling.is_failing and spool.has_room()
 
     @property
     def oldest_age_s(self) -> float:

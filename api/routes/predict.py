@@ -13,6 +13,7 @@ from litestar.response.base import ASGIResponse
 from litestar.types import ASGIApp
 
 from api.auth import Principal, requires
+from api.inference_log.batch import Ending
 from api.prediction_call import PredictionCall
 from api.request import ApiRequest
 from api.routes.hot_handler import HotHandler
@@ -44,7 +45,7 @@ async def predict_by_deployment(request: ApiRequest, deployment_id: FromPath[uui
     served = await serving.registry.deployment(deployment_id)
     principal: Principal = request.scope["user"]
     principal.require_project(served.facts.project_id, kind="deployment", identifier=deployment_id)
-    return _json(await PredictionCall(serving, served, principal, started).answer(request))
+    return _json(*await PredictionCall(serving, served, principal, started).answer(request))
 
 
 @HotHandler(
@@ -69,7 +70,7 @@ async def predict_by_project(request: ApiRequest, project_id: FromPath[uuid.UUID
         return await _routed(serving.registry, project_id, draw(options.routing_key))
 
     production = await _routed(serving.registry, project_id, 100.0)
-    return _json(await PredictionCall(serving, production, principal, started).answer(request, pick))
+    return _json(*await PredictionCall(serving, production, principal, started).answer(request, pick))
 
 
 async def _routed(registry: Registry, project_id: uuid.UUID, drawn: float) -> Served:
@@ -90,6 +91,6 @@ async def _routed(registry: Registry, project_id: uuid.UUID, drawn: float) -> Se
     raise Conflict(f"Nothing is in production in project {project_id}: promote a deployment first")
 
 
-def _json(content: bytes) -> ASGIApp:
+def _json(content: bytes, ending: Ending) -> ASGIApp:
     """Return the response as the server sends it, past the framework's own making of responses."""
-    return ASGIResponse(body=content, media_type="application/json")
+    return ASGIResponse(body=content, media_type="application/json", headers={"Inference-Log": ending})
