@@ -1,58 +1,90 @@
-"""Hearing of changes that other processes (and this one) made, so that nothing remembered outlives the truth."""
+"""Hearing of changes that other processes (and this one) made, so that nothing remembered outlives the truth.
+
+One session listens, and renews this worker's lease: PostgreSQL hands a session its notifications before it answers, so
+a renewal that is answered proves that everything committed before it was sent has been heard.
+"""
 
 import asyncio
 import logging
 import uuid
+from collections import deque
+from collections.abc import Coroutine, Iterable
 from contextlib import suppress
+from typing import Any, TypeVar
 
 import psycopg
 
 from api.auth import KeyRing
+from api.lease import Lease
 from api.scoring.registry import Registry
+from monitoring.store.absence import is_server_gone
 from monitoring.store.changes import CHANNEL
-from monitoring.store.database import Database
+from monitoring.store.database import AWAY, Database, cut
+from monitoring.store.workers import (
+    OPEN_CHANGES,
+    RENEW_LEASE,
+    Worker,
+    acknowledge_change,
+    give_up_lease,
+    lease_parameters,
+)
 
 logger = logging.getLogger(__name__)
 
-_PAUSE_S = 1.0
+_PAUSE_S = 0.25
 _RECHECK_S = 30.0
+_LEAVE_S = 2.0
+_T = TypeVar("_T")
+_Connection = psycopg.AsyncConnection[Any]
 
 
 class ChangeListener:
     """Keeps the registry and the key ring in step: by LISTEN, and by a slow comparison for what went unheard."""
 
-    def __init__(self, database: Database, registry: Registry, key_ring: KeyRing) -> None:
-        self._url = database.url
+    def __init__(self, database: Database, registry: Registry, key_ring: KeyRing, lease: Lease, worker: Worker) -> None:
+        self._database = database
         self._registry = registry
         self._key_ring = key_ring
-        self._refreshes: set[asyncio.Task[None]] = set()
+        self._lease = lease
+        self._worker = worker
+        self._background: set[asyncio.Task[bool]] = set()
+        self._announced: deque[asyncio.Task[bool]] = deque(maxlen=64)
         self._tasks: list[asyncio.Task[None]] = []
-        self.is_listening = False
 
     def start(self) -> None:
         """Begin listening and comparing, in the running loop."""
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._recheck())]
 
     async def close(self) -> None:
-        """Stop."""
-        tasks = [*self._tasks, *self._refreshes]
+        """Stop, and tell the others that they need not wait for us any more."""
+        tasks = [*self._tasks, *self._background]
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        with suppress(*AWAY, TimeoutError):
+            async with asyncio.timeout(_LEAVE_S):
+                await asyncio.to_thread(self._give_up_lease)
+
+    def _give_up_lease(self) -> None:
+        with self._database.transaction() as session:
+            give_up_lease(session, self._worker.worker_id)
 
     async def _listen(self) -> None:
         while True:
             try:
                 await self._hear_until_cut()
-            except psycopg.Error as error:
-                if self.is_listening:
+            except (psycopg.Error, OSError) as error:
+                if self._lease.is_hearing:
                     logger.warning("the connection that hears of changes broke: %s", error)
-            self.is_listening = False
+            self._lease.is_hearing = False
+            asked_at = self._lease.clock()
+            if await is_server_gone(self._database.url):
+                self._lease.note_absence(asked_at)
             await asyncio.sleep(_PAUSE_S)
 
     async def _hear_until_cut(self) -> None:
         connection = await psycopg.AsyncConnection.connect(
-            self._url,
+            self._database.url,
             autocommit=True,
             connect_timeout=3,
             application_name="pilothouse-changes",
@@ -60,13 +92,38 @@ class ChangeListener:
             tcp_user_timeout=10_000,
         )
         async with connection:
-            await connection.execute(f"LISTEN {CHANNEL}")
-            self.is_listening = True
+            await self._answered(connection, connection.execute(f"LISTEN {CHANNEL}"))
+            waited_for = await self._answered(connection, _read_open_changes(connection))
             self._registry.forget_all()
             self._key_ring.forget()
-            self._spawn_refresh()
-            async for notification in connection.notifies():
-                self._hear(notification.payload)
+            self._lease.is_hearing = True
+            await self._renew(connection)
+            self._spawn(self._registry.refresh_active())
+            self._spawn(self._acknowledge(waited_for))
+            while True:
+                async for notification in connection.notifies(timeout=self._lease.length_s / 4):
+                    self._hear(notification.payload)
+                await self._renew(connection)
+
+    async def _renew(self, connection: _Connection) -> None:
+        """Renew the lease from when this is sent, having heard all that came before the answer."""
+        sent_at = self._lease.clock()
+        renewal = connection.execute(RENEW_LEASE, lease_parameters(self._worker, self._lease.length_s))
+        await self._answered(connection, renewal)
+        async for notification in connection.notifies(timeout=0):
+            self._hear(notification.payload)
+        self._lease.renew(sent_at)
+
+    async def _answered(self, connection: _Connection, work: Coroutine[Any, Any, _T]) -> _T:
+        """Return what the database answers; cut a connection over which none comes for a quarter of the lease."""
+        working = asyncio.create_task(work)
+        try:
+            await asyncio.wait({working}, timeout=self._lease.length_s / 4)
+        finally:
+            if not working.done():
+                cut(connection.fileno())
+                await asyncio.wait({working})
+        return working.result()
 
     def _hear(self, payload: str) -> None:
         kind, _, identifier = payload.partition(":")
@@ -77,22 +134,38 @@ class ChangeListener:
             changed = uuid.UUID(identifier)
             if kind == "project":
                 self._registry.forget_project(changed)
+                self._announced.append(self._spawn(self._registry.refresh_routes(changed)))
             elif kind == "deployment":
                 self._registry.forget_deployment(changed)
-                self._spawn_refresh(changed)
+                self._announced.append(self._spawn(self._registry.refresh(changed)))
+            elif kind == "change":
+                self._spawn(self._acknowledge([changed], tuple(self._announced)))
+                self._announced.clear()
 
-    def _spawn_refresh(self, deployment_id: uuid.UUID | None = None) -> None:
-        """Load in the background: hearing must not wait for it."""
-        registry = self._registry
-        work = registry.refresh_active() if deployment_id is None else registry.refresh(deployment_id)
+    async def _acknowledge(self, change_ids: list[uuid.UUID], after: Iterable[asyncio.Task[bool]] = ()) -> bool:
+        """Say that we serve by these changes, once what was announced with them is loaded."""
+        if not all(await asyncio.gather(*after)) or not change_ids:
+            return False
+
+        def write() -> None:
+            with self._database.transaction() as session:
+                for change_id in change_ids:
+                    acknowledge_change(session, change_id, self._worker.worker_id)
+
+        await asyncio.to_thread(write)
+        return True
+
+    def _spawn(self, work: Coroutine[Any, Any, bool]) -> asyncio.Task[bool]:
+        """Work in the background: hearing must not wait for it."""
         task = asyncio.create_task(work)
-        self._refreshes.add(task)
-        task.add_done_callback(self._refreshed)
+        self._background.add(task)
+        task.add_done_callback(self._finished)
+        return task
 
-    def _refreshed(self, task: asyncio.Task[None]) -> None:
-        self._refreshes.discard(task)
+    def _finished(self, task: asyncio.Task[bool]) -> None:
+        self._background.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            logger.warning("cannot load the active deployments now: %s", error)
+            logger.warning("cannot follow a change just now: %s", error)
 
     async def _recheck(self) -> None:
         while True:
@@ -101,3 +174,7 @@ class ChangeListener:
                 await self._registry.forget_changed()
             except Exception as error:
                 logger.warning("cannot compare the deployments with the database: %s", error)
+
+
+async def _read_open_changes(connection: _Connection) -> list[uuid.UUID]:
+    return [change_id async for (change_id,) in await connection.execute(OPEN_CHANGES)]

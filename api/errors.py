@@ -13,7 +13,7 @@ from litestar.types import ExceptionHandlersMap
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from monitoring.store.errors import Conflict, NotFound
+from monitoring.store.errors import Conflict, NoAnswer, NotFound
 
 logger = logging.getLogger(__name__)
 
@@ -95,7 +95,7 @@ def status_of(error: Exception) -> int:
             return status
     if isinstance(error, HTTPException):
         return 422 if error.status_code == 400 else error.status_code
-    return 503 if isinstance(error, OperationalError | PoolTimeout) else 500
+    return 503 if isinstance(error, OperationalError | PoolTimeout | NoAnswer) else 500
 
 
 def field_error(error: msgspec.ValidationError | str) -> FieldError:
@@ -232,5 +232,6 @@ EXCEPTION_HANDLERS: ExceptionHandlersMap = {
     OperationalError: answer_database_down,
     psycopg.OperationalError: answer_database_down,
     PoolTimeout: answer_database_down,
+    NoAnswer: answer_database_down,
     Exception: answer_bug,
 }

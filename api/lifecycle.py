@@ -12,6 +12,7 @@ from typing import Any
 
 from sqlmodel import Session
 
+from api.peers import Peers
 from api.privacy.column_maps import unknown_columns
 from api.scoring.registry import Registry
 from api.scoring.shelf import ModelUnloadable
@@ -70,11 +71,15 @@ class RollbackTarget:
 
 
 class Lifecycle:
-    """Makes changes in the database and in what this process serves."""
+    """Makes changes in the database and in what every worker serves.
 
-    def __init__(self, database: Database, registry: Registry) -> None:
+    Each raises Unavailable when the change is made but the database went away before the other workers confirmed it.
+    """
+
+    def __init__(self, database: Database, registry: Registry, peers: Peers) -> None:
         self._database = database
         self._registry = registry
+        self._peers = peers
 
     def create(self, new: NewDeployment, by: By, keep: Keep) -> Deployment:
         """Deploy a model, in production by a swap; `keep` runs in the transaction of the change.
@@ -105,6 +110,7 @@ class Lifecycle:
             )
             swap.add(deployment, "deployment.created")
             keep(session, deployment)
+            swap.close()
         return self._done(swap, deployment, loaded)
 
     def promote(self, deployment_id: uuid.UUID, by: By) -> Deployment:
@@ -123,6 +129,7 @@ class Lifecycle:
             _check_promotable(deployment)
             if deployment.stage != "production":
                 swap.put_in_production(deployment, "deployment.promoted")
+            swap.close()
         return self._done(swap, deployment, loaded)
 
     def rollback(self, deployment_id: uuid.UUID, target: RollbackTarget, by: By, keep: Keep) -> Deployment:
@@ -149,6 +156,7 @@ class Lifecycle:
                 if chosen.status != "active":
                     swap.put_in_production(chosen, "deployment.rolled_back")
             keep(session, chosen)
+            swap.close()
         return self._done(swap, chosen, loaded)
 
     def deactivate(self, deployment_id: uuid.UUID, by: By) -> Deployment:
@@ -165,6 +173,7 @@ class Lifecycle:
                     f"Deployment {deployment_id} is {deployment.status} already: there is nothing to deactivate"
                 )
             swap.archive(deployment, "deployment.deactivated", "deactivated")
+            swap.close()
         return self._done(swap, deployment, None)
 
     def _try_to_load(self, model: Model) -> tuple[object, str | None]:
@@ -180,9 +189,10 @@ class Lifecycle:
         return loaded
 
     def _done(self, swap: Swap, deployment: Deployment, loaded: object) -> Deployment:
-        """Serve by the new state at once; `loaded` is held until the registry holds it."""
+        """Serve by the new state, here and everywhere; `loaded` is held until the registry holds it."""
         self._registry.apply(swap.project_id, swap.touched)
         del loaded
+        self._peers.await_change(swap.change_id)
         return deployment
 
 

@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+import os
+import socket
 import uuid
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,7 +17,9 @@ from api.gathering import Gathering
 from api.inference_log.backlog import WriterBounds
 from api.inference_log.spool import Spool, SpoolBounds
 from api.inference_log.writer import LogWriter
+from api.lease import Lease
 from api.lifecycle import Lifecycle
+from api.peers import Peers
 from api.privacy.keys import project_key
 from api.privacy.loading import PrivacyLoader
 from api.privacy.overrides import Overrides
@@ -26,6 +30,7 @@ from api.settings import Settings
 from monitoring.store.database import Database
 from monitoring.store.ids import new_id
 from monitoring.store.partitions import ensure_partitions
+from monitoring.store.workers import Worker
 
 logger = logging.getLogger(__name__)
 
@@ -38,18 +43,21 @@ class Serving:
 
     def __init__(self, settings: Settings, database: Database, key_ring: KeyRing) -> None:
         self.worker_id = new_id()  # of this process
+        worker = Worker(self.worker_id, socket.gethostname(), os.getpid())
+        self.lease = Lease(settings.production_lease_s)
         self._jvm_heap_mb = settings.jvm_heap_mb
-        self._database = Database(database.url, pool_size=3)  # predictions never queue behind management
+        # predictions never queue behind management
+        self._database = Database(database.url, pool_size=3, pool_timeout_s=2)
         shelf = ScorerShelf(self._database, settings.home / "models", jvm_heap_mb=settings.jvm_heap_mb)
         self.privacy = PrivacyLoader(self._database, partial(project_key, settings))
         self.overrides = Overrides(self.privacy)
-        self.registry = Registry(self._database, shelf, self.privacy.of)
+        self.registry = Registry(self._database, shelf, self.privacy.of, self.lease)
         bounds = WriterBounds(spool_after_s=settings.spool_after_ms / 1000)
         self.writer = LogWriter(
             self._database, bounds, worker_id=self.worker_id, spool=_spool(settings, self.worker_id)
         )
-        self.lifecycle = Lifecycle(database, self.registry)
-        self.listener = ChangeListener(self._database, self.registry, key_ring)
+        self.lifecycle = Lifecycle(database, self.registry, Peers(database, self.worker_id, self.lease.length_s))
+        self.listener = ChangeListener(self._database, self.registry, key_ring, self.lease, worker)
         self.gathering = Gathering()
         self.scoring_threads = ThreadPoolExecutor(_SCORING_THREADS, thread_name_prefix="scoring")
 

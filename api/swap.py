@@ -10,6 +10,7 @@ from monitoring.store import audit
 from monitoring.store.changes import announce
 from monitoring.store.deployments import find_production, reread_deployment
 from monitoring.store.errors import NotFound
+from monitoring.store.ids import new_id
 from monitoring.store.projects import lock_project
 from monitoring.store.tables import Deployment, Model
 
@@ -25,6 +26,7 @@ class Swap:
         self._actor = actor
         self._now = now
         self.project_id = project_id
+        self.change_id = new_id()
         self.touched: list[uuid.UUID] = []
         session.execute(text(f"SET LOCAL lock_timeout = '{_LOCK_PATIENCE}'"))
         lock_project(session, project_id)
@@ -56,6 +58,10 @@ class Swap:
         deployment.stage, deployment.status, deployment.status_reason = "archived", "inactive", reason
         deployment.updated_at = self._now
         self._record(deployment, action, before)
+
+    def close(self) -> None:
+        """Ask every worker to say when it serves by all this; last of all in the transaction."""
+        announce(self._session, "change", self.change_id)
 
     def _supersede(self, successor: Deployment) -> None:
         present = find_production(self._session, self.project_id)

@@ -26,6 +26,13 @@ class Flights(Generic[_K, _T]):
             pending.add_done_callback(lambda done: self._finish(key, done))
         return await asyncio.shield(pending)
 
+    async def join_fresh(self, key: _K) -> _T:
+        """Return what the work returns when it begins after this call: one under way may have looked too early."""
+        under_way = self._pending.get(key)
+        if under_way is not None:
+            await asyncio.wait({under_way})
+        return await self.join(key)
+
     def _finish(self, key: _K, done: asyncio.Future[_T]) -> None:
         self._pending.pop(key, None)
         if not done.cancelled():

@@ -4,26 +4,28 @@ import asyncio
 import logging
 import threading
 import uuid
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from api.lease import Lease
 from api.privacy.serving import Privacy
 from api.scoring.flights import Flights
 from api.scoring.mojo import MojoScorer
 from api.scoring.pace import Pace
 from api.scoring.routing import Routes, routes_of
 from api.scoring.shelf import ModelUnloadable, ScorerShelf
-from monitoring.store.database import Database
+from monitoring.store.database import AWAY, Database
 from monitoring.store.deployments import ServingFacts, read_active_facts, read_serving_facts
-from monitoring.store.errors import NotFound
+from monitoring.store.errors import NoAnswer, NotFound
 from monitoring.store.projects import find_project
 
 logger = logging.getLogger(__name__)
 
 _LOADERS = 2
+_PATIENCE_S = 2.0
 _T = TypeVar("_T")
 
 PrivacyOf = Callable[[ServingFacts], Privacy | None]
@@ -56,13 +58,16 @@ class Served:
 class Registry:
     """Remembers deployments and routes until told that they changed.
 
+    Routes count only while the lease covers them. What cannot be read anew, the database being away, stays as it was
+    known: predictions by a deployment's id go on.
     `deployment` and `routes` belong to the event loop; `forget_*` may be called from any thread.
     """
 
-    def __init__(self, database: Database, shelf: ScorerShelf, privacy_of: PrivacyOf) -> None:
+    def __init__(self, database: Database, shelf: ScorerShelf, privacy_of: PrivacyOf, lease: Lease) -> None:
         self.shelf = shelf
         self._privacy_of = privacy_of
         self._database = database
+        self._lease = lease
         self._lock = threading.Lock()
         self._changes: Counter[object] = Counter()
         self._served: dict[uuid.UUID, Served] = {}
@@ -86,12 +91,29 @@ class Registry:
         Raises NotFound, or what the database raises when it is away.
         """
         served = self._served.get(deployment_id)
-        return served if served is not None else await self._deployment_loads.join(deployment_id)
+        return served if served is not None else await self._reread(deployment_id)
+
+    async def _reread(self, deployment_id: uuid.UUID) -> Served:
+        known = self._outdated.get(deployment_id)
+        if known is not None and not self._lease.is_hearing:
+            return known
+        try:
+            return await self._patiently(self._deployment_loads.join(deployment_id))
+        except AWAY:
+            if known is None:
+                raise
+            return known
 
     async def routes(self, project_id: uuid.UUID) -> Routes:
-        """Return where a project's traffic goes. Raises NotFound, or what the database raises."""
+        """Return where a project's traffic goes: as remembered while the lease covers that, else as the database says.
+
+        Raises NotFound, or what the database raises.
+        """
         routes = self._routes.get(project_id)
-        return routes if routes is not None else await self._routes_loads.join(project_id)
+        if routes is not None and self._lease.covers_memory():
+            return routes
+        loads = self._routes_loads
+        return await self._patiently(loads.join(project_id) if self._lease.is_held else loads.join_fresh(project_id))
 
     async def chosen_now(self, project_id: uuid.UUID, choose: Callable[[Routes], uuid.UUID | None]) -> Served | None:
         """Return what `choose` picks out of the routes as the database has them, read with it in one look.
@@ -105,7 +127,18 @@ class Registry:
             chosen = choose(routes_of(active))
             return next((self._serve(facts) for facts in active if facts.deployment_id == chosen), None)
 
-        return await self._in_loader(look)
+        return await self._patiently(self._in_loader(look))
+
+    async def _patiently(self, load: Coroutine[Any, Any, _T]) -> _T:
+        """Wait for what the database answers. Raises NoAnswer when that takes long and nothing is heard of it."""
+        loading = asyncio.create_task(load)
+        try:
+            while not (await asyncio.wait({loading}, timeout=_PATIENCE_S))[0]:
+                if not self._lease.is_hearing:
+                    raise NoAnswer("The database does not answer just now")
+            return loading.result()
+        finally:
+            loading.cancel()
 
     def forget_deployment(self, deployment_id: uuid.UUID) -> None:
         """Read the deployment anew at its next use; its model stays loaded until then."""
@@ -139,31 +172,48 @@ class Registry:
             except Exception as error:
                 logger.warning("deployment %s cannot be loaded now: %s", deployment_id, error)
 
-    async def refresh(self, deployment_id: uuid.UUID) -> None:
-        """Read a deployment now, so that its next request need not wait; failures wait for that request too."""
+    async def refresh(self, deployment_id: uuid.UUID) -> bool:
+        """Read a deployment now, so that its next request need not wait. Says whether it was read."""
         try:
-            await self.deployment(deployment_id)
+            if deployment_id not in self._served:
+                await self._deployment_loads.join(deployment_id)
         except NotFound:
             self._outdated.pop(deployment_id, None)
         except Exception as error:
             logger.warning("deployment %s cannot be loaded now: %s", deployment_id, error)
+            return False
+        return True
 
-    async def refresh_active(self) -> None:
-        """Load every active deployment, and let go of those known that are none any more."""
+    async def refresh_routes(self, project_id: uuid.UUID) -> bool:
+        """Read a project's routes now. Says whether they were read."""
+        try:
+            if project_id not in self._routes:
+                await self._routes_loads.join(project_id)
+        except NotFound:
+            return True
+        except Exception as error:
+            logger.warning("the routes of project %s cannot be read now: %s", project_id, error)
+            return False
+        return True
+
+    async def refresh_active(self) -> bool:
+        """Load every active deployment and all routes; let go of what is not active. Says whether all was read."""
         facts = await self._in_loader(self._read_active)
-        for deployment_id in dict.fromkeys([*(each.deployment_id for each in facts), *self._outdated]):
-            await self.refresh(deployment_id)
+        wanted = dict.fromkeys([*(each.deployment_id for each in facts), *self._outdated])
+        return all([await self.refresh(deployment_id) for deployment_id in wanted])
 
     async def forget_changed(self) -> None:
         """Compare all that is remembered with the database and forget what differs, heard of or not."""
-        known = dict(self._served)
+        known, routed = dict(self._served), dict(self._routes)
         facts = await self._in_loader(lambda: self._read_facts(list(known)))
+        routes = await self._in_loader(lambda: _routes_by_project(self._read_active()))
         for deployment_id, served in known.items():
             if facts.get(deployment_id) != served.facts:
                 self.forget_deployment(deployment_id)
                 await self.refresh(deployment_id)
-        for project_id in list(self._routes):
-            self.forget_project(project_id)
+        for project_id, remembered in routed.items():
+            if routes.get(project_id, routes_of([])) != remembered:
+                self.forget_project(project_id)
 
     async def _in_loader(self, work: Callable[[], _T]) -> _T:
         return await asyncio.get_running_loop().run_in_executor(self._loaders, work)
@@ -211,5 +261,21 @@ class Registry:
             return read_serving_facts(session, deployment_ids)
 
     def _read_active(self) -> list[ServingFacts]:
+        """Read all active deployments, and remember the routes that follow where nothing has changed meanwhile."""
+        with self._lock:
+            before = self._changes.copy()
         with self._database.transaction() as session:
-            return read_active_facts(session)
+            active = read_active_facts(session)
+        routes = _routes_by_project(active)
+        with self._lock:
+            for project_id in routes:
+                if self._version(project_id) == (before[project_id], before[None]):
+                    self._routes.setdefault(project_id, routes[project_id])
+        return active
+
+
+def _routes_by_project(active: Sequence[ServingFacts]) -> dict[uuid.UUID, Routes]:
+    by_project: defaultdict[uuid.UUID, list[ServingFacts]] = defaultdict(list)
+    for facts in active:
+        by_project[facts.project_id].append(facts)
+    return {project_id: routes_of(each) for project_id, each in by_project.items()}

@@ -6,7 +6,7 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 CHANNEL = "pilothouse"
-Changed = Literal["deployment", "project", "key"]
+Changed = Literal["deployment", "project", "key", "change"]
 
 
 def announce(session: Session, kind: Changed, identifier: object) -> None:

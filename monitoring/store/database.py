@@ -1,10 +1,28 @@
 """Connections and transactions. The only module that commits."""
 
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
+import psycopg
 from sqlalchemy import URL, Engine, make_url
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session, create_engine
+
+from monitoring.store.errors import NoAnswer
+
+# What is raised while the server does not answer, as opposed to answering that something is wrong.
+AWAY: tuple[type[Exception], ...] = (
+    OperationalError,
+    InterfaceError,
+    PoolTimeout,
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    NoAnswer,
+)
+_CONNECT_TIMEOUT_S = 3
 
 
 def sqlalchemy_url(url: str) -> URL:
@@ -20,19 +38,31 @@ def psycopg_url(url: str) -> str:
     return sqlalchemy_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
+def cut(connected: int) -> None:
+    """Break a connection (by its file descriptor) whose other end is silent: who waits on it gets an error at once."""
+    with socket.socket(fileno=os.dup(connected)) as ours, suppress(OSError):
+        ours.shutdown(socket.SHUT_RDWR)
+
+
 class Database:
     """An engine and the one way to use it: `with database.transaction() as session`."""
 
-    def __init__(self, url: str, *, pool_size: int = 5) -> None:
+    def __init__(self, url: str, *, pool_size: int = 5, pool_timeout_s: float = 10) -> None:
+        """Connect when it is needed; who finds all connections taken waits up to `pool_timeout_s` for one."""
         self.url = psycopg_url(url)
         self.engine: Engine = create_engine(
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=5,
             pool_pre_ping=True,
-            pool_timeout=10,
+            pool_timeout=pool_timeout_s,
             hide_parameters=True,  # an error's text goes to the log, and a statement's values may be secrets
-            connect_args={"options": "-c TimeZone=UTC"},  # times come back in UTC, whatever the server's own zone
+            connect_args={
+                "options": "-c TimeZone=UTC",  # times come back in UTC, whatever the server's own zone
+                "connect_timeout": _CONNECT_TIMEOUT_S,
+                "keepalives_idle": 10,
+                "tcp_user_timeout": 10_000,
+            },
         )
 
     @contextmanager

@@ -9,5 +9,9 @@ class NotFound(LookupError):
         self.kind = kind
 
 
+class NoAnswer(Exception):
+    """The database does not answer in time."""
+
+
 class Conflict(Exception):
     """The present state forbids the change; the text says which state and what to do."""

@@ -14,6 +14,8 @@ INSERT INTO api_worker (id, host, pid, started_at, lease_until)
 VALUES (%(id)s, %(host)s, %(pid)s, clock_timestamp(), clock_timestamp() + make_interval(secs => %(lease_s)s))
 ON CONFLICT (id) DO UPDATE SET lease_until = excluded.lease_until, closed_at = NULL
 """
+# Changes that somebody waits for: whoever connects too late to hear of one still says when it serves by it.
+OPEN_CHANGES = "SELECT DISTINCT change_id FROM change_ack WHERE acked_at > clock_timestamp() - interval '10 minutes'"
 _GIVE_UP = "UPDATE api_worker SET lease_until = clock_timestamp(), closed_at = clock_timestamp() WHERE id = :id"
 _ACKNOWLEDGE = """
 INSERT INTO change_ack (change_id, worker_id, acked_at) VALUES (:change_id, :worker_id, clock_timestamp())
