@@ -1,13 +1,14 @@
 """The six metrics that alert rules watch, each a pure function from counts to a Reading, with definition and source."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitoring.counts import WindowCounts
+from monitoring.latency import LatencyHistogram
 from monitoring.measurement import DriftMeasurement
 from monitoring.profile import Baseline, Profile
 from monitoring.psi import critical_value
@@ -23,11 +24,15 @@ NO_TRAINING_TIME = "the model was imported without `trained_at`"
 
 @dataclass(frozen=True)
 class RequestCounts:
-    """A window's requests: how many, how many answered with status >= 400, and the p99 of their latencies."""
+    """A window's requests: how many, how many answered with status >= 400, and their latencies."""
 
-    requests: int
-    failed: int
-    p99_ms: float | None
+    requests: int = 0
+    failed: int = 0
+    latency: LatencyHistogram = field(default_factory=LatencyHistogram)
+
+    def __add__(self, other: "RequestCounts") -> "RequestCounts":
+        """Return the counts of both."""
+        return RequestCounts(self.requests + other.requests, self.failed + other.failed, self.latency + other.latency)
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,12 @@ class LabelCounts:
     labels: int
     correct: int
     squared_error: float
+
+    def __add__(self, other: "LabelCounts") -> "LabelCounts":
+        """Return the counts of both."""
+        return LabelCounts(
+            self.labels + other.labels, self.correct + other.correct, self.squared_error + other.squared_error
+        )
 
     def achieved(self, baseline_metric: str) -> float | None:
         """Return accuracy (0-1) or RMSE, whichever the baseline is; None without labels."""
@@ -112,12 +123,13 @@ def error_rate(counts: RequestCounts) -> Reading:
 def latency_p99(counts: RequestCounts) -> Reading:
     """Return the 99th percentile of the latencies of all logged requests. Unit: milliseconds. Samples: requests.
 
-    Exact, linear between neighbours (definition 7 of Hyndman and Fan 1996, SQL's percentile_cont). A batch is one
-    request; its latency is the whole batch's.
+    The latency of nearest rank (definition 1 of Hyndman and Fan 1996), out of a histogram: within 1 % of the exact one
+    (`latency.RELATIVE_ERROR`). A batch is one request; its latency is the whole batch's.
     """
-    if counts.requests == 0 or counts.p99_ms is None:
+    p99_ms = counts.latency.quantile(0.99)
+    if counts.requests == 0 or p99_ms is None:
         return Reading(None, 0, NO_REQUESTS)
-    return Reading(counts.p99_ms, counts.requests, f"p99 of {counts.requests:,} requests")
+    return Reading(p99_ms, counts.requests, f"p99 of {counts.requests:,} requests, within 1 %")
 
 
 def model_staleness(trained_at: datetime | None, now: datetime) -> Reading:

@@ -38,11 +38,7 @@ class Sums:
             self.failed + other.failed,
             self.latency + other.latency,
             _both(self.counts, other.counts),
-            LabelCounts(
-                self.labels.labels + other.labels.labels,
-                self.labels.correct + other.labels.correct,
-                self.labels.squared_error + other.labels.squared_error,
-            ),
+            self.labels + other.labels,
             _added(self.pairs, other.pairs),
         )
 

@@ -1,6 +1,7 @@
 """How good a deployment's predictions of a window were, out of the labels that have come."""
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,6 +10,7 @@ from sqlmodel import Session, col, select
 from monitoring.metrics import LabelCounts, accuracy_degradation
 from monitoring.profile import Baseline
 from monitoring.rules import Reading
+from monitoring.slices import Pair as Labels
 from monitoring.store.tables import Deployment, Model, ReferenceProfile
 from monitoring.store.window_counts import count_labels, count_pairs, limit_statements
 from monitoring.windows import Window
@@ -56,7 +58,7 @@ def read_performance(session: Session, deployment_id: uuid.UUID, window: Window)
     labelled = count_labels(session, [deployment_id], window).get(deployment_id, LabelCounts(0, 0, 0.0))
     pairs = None
     if category != "Regression":
-        pairs = [Pair(**row) for row in count_pairs(session, deployment_id, window, limit=_PAIRS_SHOWN)]
+        pairs = _most_frequent(count_pairs(session, deployment_id, window))
     return Performance(
         metric="rmse" if category == "Regression" else "accuracy",
         labelled=labelled,
@@ -64,3 +66,9 @@ def read_performance(session: Session, deployment_id: uuid.UUID, window: Window)
         degradation=accuracy_degradation(baseline, labelled),
         pairs=pairs,
     )
+
+
+def _most_frequent(counted: Mapping[Labels, int]) -> list[Pair]:
+    pairs = [Pair(actual, predicted, predictions) for (actual, predicted), predictions in counted.items()]
+    pairs.sort(key=lambda pair: (-pair.predictions, pair.actual, pair.predicted or ""))
+    return pairs[:_PAIRS_SHOWN]

@@ -50,7 +50,7 @@ def measure(database: Database, wanted: Sequence[Wanted], now: datetime) -> dict
         key: WindowReadings(
             trailing_window(now, key[1]),
             subjects.get(key[0], _NO_DEPLOYMENT),
-            _found(requests, key, names & {"error_rate", "latency_p99"}, RequestCounts(0, 0, None)),
+            _found(requests, key, names & {"error_rate", "latency_p99"}, RequestCounts()),
             _found(labels, key, names & {"accuracy_degradation"}, LabelCounts(0, 0, 0.0)),
             logs.get(key, NOT_WANTED),
         )
@@ -85,7 +85,7 @@ def _by_window(
     keys: Sequence[Key],
     count: Callable[[Session, Sequence[uuid.UUID], Window], Mapping[uuid.UUID, T]],
 ) -> dict[Key, T | Reading]:
-    """Return what one statement a distinct window counts; when it fails, all of that window say so."""
+    """Return what a few statements a distinct window count; when one fails, all of that window say so."""
     found: dict[Key, T | Reading] = {}
     for minutes in sorted({minutes for _, minutes in keys}):
         ids = [deployment_id for deployment_id, its in keys if its == minutes]
@@ -127,7 +127,7 @@ def _measure_logs(
             measured[key] = profile
         else:
             passes[key] = Pass(key[0], trailing_window(now, key[1]), profile, "drift_psi" in known[key])
-    counted = count_passes(database.url, list(passes.values()), statement_timeout_s=LOG_TIMEOUT_S)
+    counted = count_passes(database, list(passes.values()), statement_timeout_s=LOG_TIMEOUT_S)
     return measured | {
         key: _against_profile(one, counts) for (key, one), counts in zip(passes.items(), counted, strict=True)
     }

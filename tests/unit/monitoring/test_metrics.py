@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import jensenshannon
 
 from monitoring.counts import WindowCounts, count_batch, count_window
+from monitoring.latency import LatencyHistogram
 from monitoring.measurement import measure
 from monitoring.metrics import (
     LabelCounts,
@@ -130,8 +131,8 @@ def test_an_empty_window_has_no_values() -> None:
         drift_psi(measure(profile, empty)),
         drift_psi(measure(profile, empty), "city"),
         prediction_anomaly(profile, empty),
-        error_rate(RequestCounts(0, 0, None)),
-        latency_p99(RequestCounts(0, 0, None)),
+        error_rate(RequestCounts()),
+        latency_p99(RequestCounts()),
         accuracy_degradation(Baseline("accuracy", 0.9, 100), LabelCounts(0, 0, 0.0)),
     ]
     assert [(reading.value, reading.samples) for reading in readings] == [(None, 0)] * 6
@@ -141,13 +142,15 @@ def test_an_empty_window_has_no_values() -> None:
 @given(st.integers(1, 10**9), st.data())
 def test_the_error_rate_is_percent(requests: int, data: st.DataObject) -> None:
     failed = data.draw(st.integers(0, requests))
-    reading = error_rate(RequestCounts(requests, failed, 1.0))
+    reading = error_rate(RequestCounts(requests, failed))
     assert reading.samples == requests
     assert reading.value == pytest.approx(failed / requests * 100)
 
 
 def test_latency_is_in_milliseconds_over_requests() -> None:
-    assert latency_p99(RequestCounts(7, 0, 12.5)) == Reading(12.5, 7, "p99 of 7 requests")
+    latencies = [float(place) for place in range(1, 201)]
+    reading = latency_p99(RequestCounts(200, 0, LatencyHistogram.of(latencies)))
+    assert reading == Reading(pytest.approx(198.0, rel=0.01), 200, "p99 of 200 requests, within 1 %")
 
 
 def test_staleness_is_in_days_and_never_below_zero() -> None:
