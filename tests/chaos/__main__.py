@@ -26,11 +26,8 @@ def main(count: int, seed: int) -> None:
             account, took_s = subject.run(this)
             if this.number == count:
                 settle_alerts(subject.subject, receiver, account)
-            said = f"{account.answered} answered ({account.spooled} spooled), {account.refused} refused"
-            verdict = "; ".join(account.wrong) or "balanced"
-            click.echo(
-                f"{this.number:4}  {said}, {account.unknown} unknown  well after {took_s:.1f} s  {this}: {verdict}"
-            )
+            click.echo(f"{this.number:4}  {account}  well after {took_s:.1f} s  {this}")
+            click.echo(f"      {'; '.join(account.wrong) or 'balanced'}")
             wrong += account.wrong
     click.echo(f"{count} rounds, {len(receiver.received)} messages received, {len(wrong)} wrong")
     sys.exit(bool(wrong))
