@@ -1,10 +1,12 @@
 """Read a backup back: verified first, then into an empty database in one transaction."""
 
 import hashlib
+import struct
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from lzma import LZMAError
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 from zipfile import BadZipFile, ZipFile
 from zlib import error as DeflateError  # noqa: N812 - the class is called `error`
 
@@ -27,7 +29,17 @@ from monitoring.store.dump_format import (
 from monitoring.store.migrate import knows_revision, migrate, upgrade
 from monitoring.store.partitions import create_partition
 
-_LONGEST_MANIFEST = 64 * 2**20
+_DAMAGE = (
+    BadZipFile,
+    DeflateError,
+    LZMAError,
+    struct.error,
+    EOFError,
+    RuntimeError,
+    ValueError,
+    OverflowError,
+    OSError,
+)
 _TABLES = """
 SELECT relname FROM pg_class
 WHERE relnamespace = current_schema()::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
@@ -51,13 +63,11 @@ class Backup:
     def __init__(self, archive: ZipFile) -> None:
         """Read the manifest. Raises BackupUnusable."""
         self._archive = archive
-        try:
-            info = archive.getinfo(MANIFEST)
-            if info.file_size > _LONGEST_MANIFEST:
-                raise BackupUnusable("The backup's manifest is too large to be one")
-            self.manifest: Manifest = decode(archive.read(info))
-        except KeyError:
-            raise BackupUnusable("The file is a zip archive, but holds no backup") from None
+        if MANIFEST not in archive.namelist():
+            raise BackupUnusable("The file is a zip archive, but holds no backup")
+        with _told_as_damage(MANIFEST):
+            data = archive.read(MANIFEST)
+        self.manifest: Manifest = decode(data)
         if not knows_revision(self.manifest.revision):
             raise BackupUnusable(
                 f"The backup was made by Pilothouse {self.manifest.pilothouse} with schema {self.manifest.revision}, "
@@ -82,12 +92,9 @@ class Backup:
 
     def read(self, each: TableFacts | FileFacts) -> Iterator[bytes]:
         """Yield a member's content piece by piece. Raises BackupUnusable when it is damaged."""
-        try:
-            with self._archive.open(each.member) as member:
-                while piece := member.read(PIECE_BYTES):
-                    yield piece
-        except (BadZipFile, DeflateError, EOFError, NotImplementedError, RuntimeError) as error:
-            raise BackupUnusable(f"The backup is damaged: {each.member} cannot be read ({error})") from error
+        with _told_as_damage(each.member), self._archive.open(each.member) as member:
+            while piece := member.read(PIECE_BYTES):
+                yield piece
 
     def load(self, database: Database, tell: Tell) -> None:
         """Fill an empty database, all or nothing, then bring it to this version's schema.
@@ -127,14 +134,22 @@ class Backup:
 
 
 @contextmanager
-def opened_backup(path: Path) -> Iterator[Backup]:
+def opened_backup(path: Path | BinaryIO) -> Iterator[Backup]:
     """Yield the backup in a file. Raises BackupUnusable, OSError."""
-    try:
-        archive = ZipFile(path)
-    except BadZipFile as error:
-        raise BackupUnusable(f"{path} is no backup, or was cut short: {error}") from error
-    with archive:
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("rb")) if isinstance(path, Path) else path
+        with _told_as_damage("the archive"):
+            archive = stack.enter_context(ZipFile(file))
         yield Backup(archive)
+
+
+@contextmanager
+def _told_as_damage(what: str) -> Iterator[None]:
+    """Turn what Python's zip reader raises over damaged files into BackupUnusable."""
+    try:
+        yield
+    except _DAMAGE as error:
+        raise BackupUnusable(f"The file is no backup, or damaged: {what} cannot be read ({error})") from error
 
 
 def require_empty(session: Session) -> None:

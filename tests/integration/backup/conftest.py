@@ -7,6 +7,18 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
+from tests.integration.serving.conftest import (  # noqa: F401 - fixtures
+    add_model,
+    admin_key,
+    app,
+    base_url,
+    client,
+    deploy,
+    make_key,
+    project_id,
+    settings,
+)
+
 
 @pytest.fixture
 def empty_url(postgres_url: str) -> Iterator[str]:

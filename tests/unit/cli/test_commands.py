@@ -12,7 +12,8 @@ NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    "command", ["up", "status", "demo", "api", "migrate", "version", "key", "rules", "channels", "privacy"]
+    "command",
+    ["up", "status", "demo", "api", "migrate", "version", "key", "rules", "channels", "privacy", "backup", "restore"],
 )
 def test_every_command_has_help(command: str) -> None:
     found = CliRunner().invoke(main, [command, "--help"])
