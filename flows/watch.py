@@ -1,4 +1,4 @@
-"""The flow of every minute: evaluate all alert rules, show what was decided, and send what there is to tell."""
+"""The flow of every minute: fold the log, evaluate all alert rules, show what was decided, and send what there is."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +14,7 @@ from prefect.states import Completed, Failed
 
 from flows.delivering import PATIENCE_S, deliver_due, say
 from flows.evaluating import evaluate_rules, table_row
+from flows.folding import account_for, fold_log
 from flows.retrying import DELAYS_S, is_outage
 from flows.sending import Sent
 from flows.settings import FlowSettings
@@ -25,6 +26,7 @@ from monitoring.store.watches import last_evaluation
 
 DELIVER = "deliver/deliver"
 MOST_ROWS = 50  # of the table: a run each minute must not fill Prefect's database
+_FOLD_S = 5.0
 _DELIVERY_S = 10.0
 _DELIVERY_PATIENCE_S = 2.0
 _LATE = timedelta(seconds=60)
@@ -45,10 +47,11 @@ class Seen:
 
 @flow(name="watch")
 def watch() -> State[Any]:
-    """Evaluate, then deliver for some seconds; what takes longer is left to a `deliver` run.
+    """Fold for some seconds, evaluate, deliver for some seconds; what takes longer is left to runs of its own.
 
-    An evaluation that fails holds up no notice that was made before.
+    Folding that fails holds up no evaluation, an evaluation that fails no notice that was made before.
     """
+    folding = fold_log.with_options(retries=0)(seconds=_FOLD_S, return_state=True)
     evaluated = evaluate(flow_run.get_scheduled_start_time(), return_state=True)
     if not evaluated.is_completed():
         sent = deliver_due(seconds=_DELIVERY_S, patience_s=_DELIVERY_PATIENCE_S)
@@ -57,10 +60,10 @@ def watch() -> State[Any]:
     if seen.rows:
         show_table(seen, return_state=True)
     if not seen.is_due:
-        return Completed(message=describe(seen))
+        return Completed(message=f"{describe(seen)}{account_for(folding)}")
     sent = deliver_due(seconds=_DELIVERY_S, patience_s=_DELIVERY_PATIENCE_S)
     more = start_delivering(sent)
-    return Completed(message=f"{describe(seen)}; {say(sent)}{more}")
+    return Completed(message=f"{describe(seen)}; {say(sent)}{more}{account_for(folding)}")
 
 
 @task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)

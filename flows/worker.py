@@ -26,7 +26,7 @@ from prefect.workers.process import ProcessJobConfiguration, ProcessWorker, Proc
 from flows import fork_client, fork_server, reaping
 
 POOL = "pilothouse"
-_FLOWS = ("flows.drift", "flows.sweep", "flows.training", "flows.watch", "flows.delivering")
+_FLOWS = ("flows.drift", "flows.sweep", "flows.training", "flows.watch", "flows.folding", "flows.delivering")
 LIGHT = ("prefect.main", "prefect.flow_engine", "prefect.artifacts", "notifications.post_office", *_FLOWS)
 # Evidently takes 5 s or more to import, so a second fork server has it; runs use the first one until that is ready.
 # Polars (and ADBC, which imports it) stays out: it starts threads, which a fork does not copy.

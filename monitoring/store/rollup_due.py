@@ -30,8 +30,8 @@ _UNFOLDED = """
     ) AS counted
     LEFT JOIN rollup ON rollup.deployment_id = deployment.id AND rollup.minutes = 1 AND rollup.start = counted.minute
     WHERE deployment.id <> ALL(CAST(:left_out AS uuid[]))
-      AND (rollup.log_rows < counted.log_rows OR (rollup.log_rows IS NULL AND
-           (progress.folded_until IS NULL OR counted.minute >= progress.folded_until OR counted.minute >= :kept_from)))
+      AND (progress.folded_until IS NULL OR counted.minute >= progress.folded_until
+           OR rollup.log_rows < counted.log_rows OR (rollup.log_rows IS NULL AND counted.minute >= :kept_from))
     ORDER BY deployment.id, counted.minute LIMIT :limit
 """
 # Minutes of an hour of which only the hour's slice is left are folded with all of that hour.

@@ -7,7 +7,7 @@ does no harm. Slices, progress and settled marks go in one transaction, one fold
 import logging
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -29,7 +29,7 @@ from monitoring.windows import Window
 
 __all__ = ["Folded", "add_up", "decode", "encode", "fold_due", "rebuild", "unfolded"]
 
-STATEMENT_TIMEOUT_S = 60
+_SHORTEST_TIMEOUT_S, _LONGEST_TIMEOUT_S = 10, 60
 _TURN = 7_415_066_213  # any constant of ours
 _log = logging.getLogger(__name__)
 
@@ -62,9 +62,14 @@ def fold_due(
     at once, unless it is to `wait`. Raises LogUnreadable and what the database raises: what is folded by then stays.
     """
     until = time.monotonic() + budget_s
+    timeout_s = max(_SHORTEST_TIMEOUT_S, min(_LONGEST_TIMEOUT_S, int(budget_s)))
     folded = Folded()
     while True:
-        folded += _fold_next(database, now, folded.failed, bounds or Bounds(), wait=wait)
+        with database.transaction() as session:
+            if not _take_turn(session, timeout_s, wait=wait):
+                return folded
+            due = find_due(session, now=now, bounds=bounds or Bounds(), left_out=folded.failed)
+            folded += Folded() if due.is_empty else _fold(session, database.url, due, now, timeout_s)
         if folded.is_done or time.monotonic() >= until:
             return folded
 
@@ -78,36 +83,28 @@ def rebuild(database: Database, deployment_id: uuid.UUID, window: Window, *, now
     folded = Folded()
     while hour < end:
         with database.transaction() as session:
-            _take_turn(session, wait=True)
+            _take_turn(session, _LONGEST_TIMEOUT_S, wait=True)
             its = minutes_with_rows(session, deployment_id, Window(hour, min(hour + HOUR, closed_until(now))))
             if its:
-                folded += _fold(session, database.url, Due(minutes={deployment_id: set(its)}), now)
+                due = Due(minutes={deployment_id: set(its)})
+                folded += _fold(session, database.url, due, now, _LONGEST_TIMEOUT_S)
         hour += HOUR
     return folded
 
 
-def _fold_next(
-    database: Database, now: datetime, left_out: Sequence[uuid.UUID], bounds: Bounds, *, wait: bool
-) -> Folded:
-    with database.transaction() as session:
-        if not _take_turn(session, wait=wait):
-            return Folded()
-        due = find_due(session, now=now, bounds=bounds, left_out=left_out)
-        return Folded() if due.is_empty else _fold(session, database.url, due, now)
+def _take_turn(session: Session, timeout_s: int, *, wait: bool) -> bool:
+    """Be the one who folds until the transaction ends, its statements bounded; return whether that could be had."""
+    lock = "pg_advisory_xact_lock(:key) IS NOT NULL" if wait else "pg_try_advisory_xact_lock(:key)"
+    taken = bool(session.execute(text(f"SELECT {lock}"), {"key": _TURN}).scalar_one())
+    session.execute(text("SELECT set_config('statement_timeout', :bound, true)"), {"bound": f"{timeout_s}s"})
+    return taken
 
 
-def _take_turn(session: Session, *, wait: bool) -> bool:
-    """Be the one who folds until the transaction ends; return whether it could be had."""
-    if wait:
-        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _TURN})
-        return True
-    return bool(session.execute(text("SELECT pg_try_advisory_xact_lock(:key)"), {"key": _TURN}).scalar_one())
-
-
-def _fold(session: Session, url: str, due: Due, now: datetime) -> Folded:
+def _fold(session: Session, url: str, due: Due, now: datetime, timeout_s: int) -> Folded:
     """Read the due minutes and put their slices; marks are settled that were seen before anything was read."""
     held = _hold_deployments(session, due.minutes)
-    sums, profiles, failed = _read_minutes(url, {one: due.minutes[one] for one in held}, held)
+    with open_log(url, statement_timeout_s=timeout_s) as log:
+        sums, profiles, failed = _read_minutes(log, {one: due.minutes[one] for one in held}, held)
     labels = read_labels(session, {one: its.keys() for one, its in sums.items()})
     slices = [
         encode(one, 1, minute, its + labels.get((one, minute), Sums()), folded_at=now)
@@ -134,25 +131,22 @@ def _hold_deployments(session: Session, minutes: Minutes) -> dict[uuid.UUID, dic
 
 
 def _read_minutes(
-    url: str, minutes: Minutes, stored: Mapping[uuid.UUID, dict[str, Any] | None]
+    log: LogReader, minutes: Minutes, stored: Mapping[uuid.UUID, dict[str, Any] | None]
 ) -> tuple[dict[uuid.UUID, dict[datetime, Sums]], dict[uuid.UUID, Profile | None], list[uuid.UUID]]:
     """Return the sums by deployment and minute, their profiles, and the deployments whose rows cannot be counted."""
     sums: dict[uuid.UUID, dict[datetime, Sums]] = {}
     profiles: dict[uuid.UUID, Profile | None] = {}
     failed: list[uuid.UUID] = []
-    if not minutes:
-        return sums, profiles, failed
-    with open_log(url, statement_timeout_s=STATEMENT_TIMEOUT_S) as log:
-        for one, its in minutes.items():
-            try:
-                data = stored[one]
-                profiles[one] = None if data is None else Profile.from_json(data)
-                sums[one] = _read_deployment(log, one, its, profiles[one])
-            except LogUnreadable:
-                raise
-            except Exception:  # rows that cannot be counted hold up no other deployment's
-                _log.exception("Folding the log of deployment %s failed", one)
-                failed.append(one)
+    for one, its in minutes.items():
+        try:
+            data = stored[one]
+            profiles[one] = None if data is None else Profile.from_json(data)
+            sums[one] = _read_deployment(log, one, its, profiles[one])
+        except LogUnreadable:
+            raise
+        except Exception:  # rows that cannot be counted hold up no other deployment's
+            _log.exception("Folding the log of deployment %s failed", one)
+            failed.append(one)
     return sums, profiles, failed
 
 

@@ -8,7 +8,9 @@ def test_every_flow_is_deployed_to_the_pool_without_anything_to_fetch(flow_deplo
         "drift/drift": "flows.drift.check_drift",
         "drift-sweep/drift-sweep": "flows.sweep.sweep_drift",
         "watch/watch": "flows.watch.watch",
+        "fold/fold": "flows.folding.fold",
         "deliver/deliver": "flows.delivering.deliver",
+        "retention/retention": "flows.retention.retain",
         "train/train": "flows.training.train",
     }
     for name, entrypoint in entrypoints.items():
@@ -32,7 +34,8 @@ def test_the_watch_runs_every_minute_and_never_twice_at_once(flow_deployments: P
     assert [(one["schedule"]["cron"], one["active"]) for one in watch["schedules"]] == [("* * * * *", True)]
     assert watch["global_concurrency_limit"]["limit"] == 1
     assert watch["concurrency_options"]["collision_strategy"] == "CANCEL_NEW"
-    assert flow_deployments.flow_deployment("deliver/deliver")["schedules"] == []
+    for started in ("deliver/deliver", "fold/fold"):
+        assert flow_deployments.flow_deployment(started)["schedules"] == []
 
 
 def test_deploying_again_changes_nothing(flow_deployments: PrefectServer) -> None:
