@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterable
-import re
 from datetime import UTC, date, datetime, timedelta
 
 from sqlalchemy import text
@@ -48,18 +47,6 @@ def create_partition(session: Session, day: date) -> None:
             f"FOR VALUES FROM ('{day:%Y-%m-%d} 00:00:00+00') TO ('{day + timedelta(days=1):%Y-%m-%d} 00:00:00+00')"
         )
     )
-
-
-def list_days(session: Session) -> list[date]:
-    """Return the UTC days that have a partition, in order."""
-    names = session.execute(
-        text(
-            "SELECT relname FROM pg_inherits JOIN pg_class ON pg_class.oid = inhrelid"
-            " WHERE inhparent = CAST('inference_log' AS regclass)"
-        )
-    ).scalars()
-    days = [re.fullmatch(r"inference_log_(\d{4})(\d{2})(\d{2})", name) for name in names]
-    return sorted(date(*map(int, found.groups())) for found in days if found)
 
 
 def _exists(session: Session, day: date) -> bool:

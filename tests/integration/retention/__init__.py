@@ -1,0 +1,1 @@
+"""Log rows that go by age, and the files they go into."""
