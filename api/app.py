@@ -11,9 +11,12 @@ from litestar.di import Provide
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
+from api.admission import Admission
 from api.auth import KeyRing, provide_principal
+from api.crowd import Bounds, Crowd
+from api.door_metrics import DoorCollector
 from api.errors import EXCEPTION_HANDLERS
-from api.health import Check, database_check, flag_check, log_check, prefect_check
+from api.health import Check, database_check, flag_check, log_check, prefect_check, production_check
 from api.idempotency import provide_once
 from api.importing import ImportGate
 from api.openapi import complete_openapi, openapi_config
@@ -85,6 +88,7 @@ from api.scoring.recent import RecentScorers
 from api.serving import Serving
 from api.serving_metrics import ServingCollector, own_metrics
 from api.settings import Settings
+from api.shared_metrics import SharedFigures, shared_folder
 from api.uploads import UploadFolder
 from api.watch_metrics import WatchCollector, watch_check
 from monitoring.store.database import Database
@@ -135,13 +139,20 @@ def create_app(settings: Settings) -> Litestar:
     key_ring = KeyRing(database)
     serving = Serving(settings, database, key_ring)
     prefect_api = PrefectApi(f"{settings.prefect_address}/api")
+    admission = Admission(
+        queue_s=settings.queue_ms / 1000,
+        most_large_bytes=settings.max_large_mb * 2**20,
+        on_shed=serving.writer.tally.shed,
+    )
+    crowd = Crowd(Bounds(connections=settings.max_connections))
     uploads = UploadFolder(settings.home / "uploads", patience_s=settings.upload_patience_s)
+    figures = SharedFigures(shared_folder(), ServingCollector(serving), DoorCollector(admission, crowd))
 
     @asynccontextmanager
     async def lifespan(_: Litestar) -> AsyncIterator[None]:
         await asyncio.to_thread(uploads.prepare)
         try:
-            async with serving.open():
+            async with serving.open(), figures.published():
                 # What start-up made stays: without this the collector walks it all again and again under load,
                 # tens of milliseconds each time.
                 gc.collect()
@@ -156,6 +167,7 @@ def create_app(settings: Settings) -> Litestar:
         "prefect": prefect_check(settings.prefect_address),
         "scorer": flag_check(jvm.is_running, "the Java virtual machine for scoring does not run"),
         "log_writer": log_check(serving.writer),
+        "production": production_check(serving.lease),
         "watch": watch_check(database),
     }
     app = Litestar(
@@ -179,10 +191,12 @@ def create_app(settings: Settings) -> Litestar:
                 "key_ring": key_ring,
                 "serving": serving,
                 "recent_scorers": RecentScorers(serving.registry.shelf),
-                "metrics": own_metrics(ServingCollector(serving), WatchCollector(database)),
+                "metrics": own_metrics(figures, WatchCollector(database)),
                 "health_checks": health_checks,
                 "uploads": uploads,
                 "post_office": PostOffice(settings),
+                "admission": admission,
+                "crowd": crowd,
                 "import_gate": ImportGate(admitted=settings.max_uploads, working=settings.max_examinations),
             }
         ),

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Literal, TypeVar
 
+from api.admission import Ticket, ticket_of
 from api.auth import Principal
 from api.errors import FieldError, Forbidden, Invalid, Unavailable, status_of
 from api.gathering import TURN_S
@@ -42,6 +43,7 @@ class PredictionCall:
         self._privacy = served.privacy
         self._privacy_open = False
         self._predicted = False
+        self._ticket = Ticket(None)
 
     async def answer(self, request: ApiRequest, choose: Choose | None = None) -> tuple[bytes, Ending]:
         """Return the answer's JSON, and where its log rows are, once they are durable.
@@ -51,6 +53,7 @@ class PredictionCall:
         Raises Invalid, UnsupportedMediaType, Conflict (not active), Forbidden, Unavailable, or what reading the request
         raises.
         """
+        self._ticket = ticket_of(request.scope)
         try:
             body = self._body = await self._read(request)
             if choose is not None:
@@ -60,6 +63,7 @@ class PredictionCall:
                 await self._choose_privacy(body.options)
             predicted = await self._predict(body)
             self._predicted = True
+            self._ticket.leave_loop()
             ending = await self._serving.writer.append(predicted.log)
         except InvalidRows as error:
             raise await self._refuse_rows(error) from error
@@ -119,7 +123,10 @@ class PredictionCall:
         self._served.pace.learn(len(asked.rows), time.perf_counter() - started, explained=explained)
         return Predicted(predicted.answer, predicted.log.encoded()) if is_large else predicted
 
-    async def _in_thread(self, work: Callable[[], _T]) -> _T:
+    async def _in_thread(self, work: Callable[[], _T], *, is_refused: bool = False) -> _T:
+        """Do work in a thread. Raises Unavailable when too much waits for one already, but for what is refused."""
+        if not is_refused:
+            self._ticket.enter_thread()
         return await asyncio.get_running_loop().run_in_executor(self._serving.scoring_threads, work)
 
     def _takes_long_to_mask(self, body: PredictBody) -> bool:
@@ -149,6 +156,7 @@ class PredictionCall:
         """Log a request that gets no prediction. Its own answer does not depend on whether this works."""
         if self._predicted:
             return  # it was the log that failed
+        self._ticket.leave_loop()
         status = status_of(error)
         refusal = Refusal(status, "an unexpected error" if status == 500 else str(error), by_row)
         try:
@@ -163,7 +171,9 @@ class PredictionCall:
             return refused_rows(deployment_id, refusal, inputs, privacy, started=self._started)
 
         body = self._body
-        return await self._in_thread(make) if body is not None and self._takes_long_to_mask(body) else make()
+        if body is not None and self._takes_long_to_mask(body):
+            return await self._in_thread(make, is_refused=True)
+        return make()
 
     def _refused_inputs(self) -> Sequence[InputRow | None]:
         """Return what the log keeps of the inputs: nothing where it must not or cannot."""

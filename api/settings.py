@@ -29,6 +29,9 @@ class Settings(StoreSettings, NoticeSettings, RetentionSettings):
     upload_patience_s: float = Field(default=900, gt=0, description="how long one upload may take to arrive")
     max_uploads: int = Field(default=8, ge=1, description="model imports under way at once; one more gets 503")
     max_examinations: int = Field(default=2, ge=1, description="model imports at work in the processor at once")
+    queue_ms: float = Field(default=25, gt=0, description="work at hand beyond which predictions are turned away")
+    max_large_mb: int = Field(default=64, ge=1, description="bodies of large predictions at hand together, in MiB")
+    max_connections: int = Field(default=2000, ge=1, description="open connections of one process")
     workers: int = Field(default=1, ge=1, le=256, description="API processes that share the port")
     production_lease_s: float = Field(
         default=10.0, ge=1, le=300, description="how long a worker serves production unheard"

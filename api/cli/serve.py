@@ -1,33 +1,28 @@
 """`pilothouse api`."""
 
-import click
-import uvicorn
+import asyncio
+from importlib import import_module
 
-from api.app import create_app
+import click
+
 from api.cli.errors import expected, read_settings
 from api.supervisor.ports import require_free
-
-_STOP_TIMEOUT_S = 8
+from api.team import Team
 
 
 @click.command("api")
+@click.option("--workers", type=click.IntRange(1, 256), help="Processes that share the port (PILOTHOUSE_WORKERS, 1).")
 @expected
-def api_command() -> None:
+def api_command(*, workers: int | None) -> None:
     """Serve the API alone, for those with a supervisor of their own.
 
     Listens on PILOTHOUSE_HOST and PILOTHOUSE_PORT; needs a migrated database (`pilothouse migrate`).
     """
     settings = read_settings()
+    settings.resolved_database_url()
     require_free(settings.host, settings.port, part="API", setting="PILOTHOUSE_PORT")
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_TIMEOUT_S,
-    )
-    uvicorn.Server(config).run()
+    size = workers or settings.workers
+    if size == 1:
+        import_module("api.worker").serve(settings)  # late: a team's keeper needs none of it
+    else:
+        asyncio.run(Team(settings, size).run())

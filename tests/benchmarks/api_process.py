@@ -11,6 +11,7 @@ from litestar import Response, post
 from litestar.params import JSONBody
 
 from api import app as composition
+from api.connections import bounded_config
 from api.schemas.predictions import PredictRequest
 from api.settings import Settings
 
@@ -30,18 +31,8 @@ async def answer_constant(data: JSONBody[PredictRequest]) -> Response[bytes]:
 def main() -> None:
     """Serve until told to stop."""
     composition.ROUTES.append(answer_constant)
-    config = uvicorn.Config(
-        composition.create_app(Settings()),
-        host="127.0.0.1",
-        port=int(sys.argv[1]),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=8,
-    )
-    uvicorn.Server(config).run()
+    settings = Settings(port=int(sys.argv[1]))
+    uvicorn.Server(bounded_config(composition.create_app(settings), settings)).run()
 
 
 if __name__ == "__main__":

@@ -8,13 +8,16 @@ from contextlib import contextmanager
 import uvicorn
 from litestar import Litestar
 
+from api.connections import bounded_config
+
 
 @contextmanager
 def served(app: Litestar) -> Iterator[str]:
     """Serve the app, its lifespan included, and yield its base URL."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=5))
+    config = bounded_config(app, app.state.settings, log_level="warning", timeout_graceful_shutdown=5)
+    server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started and thread.is_alive():
