@@ -18,6 +18,7 @@ from tests.integration.api.conftest import (  # noqa: F401 - fixtures
     base_url,
     client,
     make_key,
+    module_database_url,
     project_id,
     settings,
 )

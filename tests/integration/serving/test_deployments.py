@@ -1,15 +1,15 @@
 """Deployments over HTTP: every change, and every change that is refused."""
 
-import uuid
 from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import text
 
-from monitoring.store.database import Database
 from tests.integration.api.conftest import MakeKey, client_of
+from tests.integration.api.shared import FIXTURES
 from tests.integration.serving.conftest import AddModel, Deploy
+
+database_url, settings, app, base_url = FIXTURES
 
 NOWHERE = "00000000-0000-7000-8000-000000000000"
 
@@ -27,15 +27,6 @@ def act(client: httpx.Client, deployment: dict[str, Any] | str, action: str, **b
 
 def promote(client: httpx.Client, deployment: dict[str, Any]) -> httpx.Response:
     return act(client, deployment, "promote", to_stage="production")
-
-
-def break_model(database: Database, model_id: str) -> None:
-    """Damage the stored file of a model."""
-    with database.transaction() as session:
-        of_model = "sha256 = (SELECT mojo_sha256 FROM model WHERE id = :id)"
-        session.execute(
-            text(f"UPDATE artifact_chunk SET data = 'broken' WHERE {of_model}"), {"id": uuid.UUID(model_id)}
-        )
 
 
 def test_a_model_is_deployed_to_staging(client: httpx.Client, project_id: str, add_model: AddModel) -> None:
@@ -144,21 +135,6 @@ def test_creating_in_production_archives_the_present_one(client: httpx.Client, d
     assert (serving["stage"], serving["status"]) == ("production", "active")
 
 
-def test_a_model_that_does_not_load_makes_a_failed_deployment_and_leaves_production_alone(
-    client: httpx.Client, database: Database, add_model: AddModel, deploy: Deploy
-) -> None:
-    present = deploy(stage="production")
-    model_id = add_model("gbm_regression")
-    break_model(database, model_id)
-    failed = deploy(stage="production", model_id=model_id)
-    assert (failed["status"], failed["is_active"], failed["stage"]) == ("failed", False, "production")
-    assert "damaged" in failed["status_reason"]
-    assert look(client, present)["status"] == "active"
-    assert look(client, failed)["status_reason"] == failed["status_reason"]
-    assert promote(client, failed).status_code == 409
-    assert act(client, present, "rollback", to_deployment_id=failed["id"]).status_code == 409
-
-
 def test_promotion_archives_the_present_production(client: httpx.Client, deploy: Deploy) -> None:
     present, next_one = deploy(stage="production"), deploy()
     answer = promote(client, next_one)
@@ -190,21 +166,6 @@ def test_an_inactive_deployment_is_not_promoted(client: httpx.Client, deploy: De
 @pytest.mark.parametrize("body", [{}, {"to_stage": "staging"}, {"to_stage": "production", "x": 1}, {"to_stage": None}])
 def test_a_wrong_promotion_is_refused(client: httpx.Client, deploy: Deploy, body: dict[str, Any]) -> None:
     assert act(client, deploy(), "promote", **body).status_code == 422
-
-
-def test_an_archived_deployment_whose_model_stopped_loading_does_not_come_back(
-    client: httpx.Client, database: Database, add_model: AddModel, deploy: Deploy, settings: Any
-) -> None:
-    present, model_id = deploy(stage="production"), add_model("gbm_regression")
-    made = deploy(model_id=model_id)
-    act(client, made, "deactivate")  # so that no process holds the model any more
-    break_model(database, model_id)
-    for file in (settings.home / "models").glob("*.zip"):
-        file.write_bytes(b"broken")
-    refused = act(client, present, "rollback", to_deployment_id=made["id"])
-    assert refused.status_code == 409
-    assert "does not load" in refused.json()["detail"]
-    assert look(client, present)["stage"] == "production"
 
 
 def test_rollback_reactivates_an_archived_deployment(client: httpx.Client, deploy: Deploy) -> None:
@@ -261,16 +222,6 @@ def test_a_rollback_needs_a_target_that_fits(client: httpx.Client, add_model: Ad
     for body, status in refusals:
         assert act(client, present, "rollback", **body).status_code == status, body
     assert look(client, present)["stage"] == "production"
-
-
-def test_rollback_onto_a_model_that_does_not_load_leaves_production_alone(
-    client: httpx.Client, database: Database, project_id: str, add_model: AddModel, deploy: Deploy
-) -> None:
-    present, model_id = deploy(stage="production"), add_model("gbm_regression")
-    break_model(database, model_id)
-    assert act(client, present, "rollback", to_model_id=model_id).status_code == 409
-    assert look(client, present)["stage"] == "production"
-    assert client.get(f"/api/mlops/projects/{project_id}/deployments").json()["total"] == 1
 
 
 def test_deactivation_archives_once(client: httpx.Client, deploy: Deploy) -> None:

@@ -8,9 +8,12 @@ import httpx
 import pytest
 
 from tests.integration.api.conftest import MakeKey, client_of
+from tests.integration.api.shared import FIXTURES
 from tests.integration.serving.conftest import Deploy
 from tests.integration.serving.test_deployments import NOWHERE
 from tests.integration.serving.test_predictions import PROSTATE, ask
+
+database_url, settings, app, base_url = FIXTURES
 
 
 def read(client: httpx.Client, deployment: dict[str, Any], **parameters: Any) -> dict[str, Any]:

@@ -15,8 +15,11 @@ from api.settings import Settings
 from monitoring.store.database import Database
 from tests.h2o_models import TrainedModels
 from tests.integration.api.conftest import MakeKey, client_of
-from tests.integration.serving.conftest import AddModel, Deploy
-from tests.integration.serving.test_deployments import NOWHERE, act, break_model
+from tests.integration.api.shared import FIXTURES
+from tests.integration.serving.conftest import Deploy
+from tests.integration.serving.test_deployments import NOWHERE, act
+
+database_url, settings, app, base_url = FIXTURES
 
 PROSTATE = {"AGE": 65, "RACE": "1", "DPROS": "2", "DCAPS": "1", "PSA": 1.4, "VOL": 0, "GLEASON": 6}
 
@@ -292,34 +295,6 @@ def test_only_active_deployments_predict(client: httpx.Client, database: Databas
     assert refused.status_code == 409
     assert "inactive" in refused.json()["detail"]
     assert [row["status_code"] for row in logged(database, made)] == [200, 409]
-
-
-def test_a_failed_deployment_does_not_predict(
-    client: httpx.Client, database: Database, add_model: AddModel, deploy: Deploy
-) -> None:
-    model_id = add_model()
-    break_model(database, model_id)
-    assert ask(client, deploy(model_id=model_id), PROSTATE).status_code == 409
-
-
-def test_an_active_deployment_whose_model_is_gone_is_unavailable(
-    client: httpx.Client, database: Database, add_model: AddModel, deploy: Deploy
-) -> None:
-    """As after a restart on a machine without the file, with the database's copy damaged."""
-    made, model_id = deploy(), add_model("gbm_regression")
-    break_model(database, model_id)
-    with database.transaction() as session:
-        session.execute(
-            text("UPDATE deployment SET model_id = :model, updated_at = now() WHERE id = :id"),
-            {"model": uuid.UUID(model_id), "id": uuid.UUID(made["id"])},
-        )
-        session.execute(text("SELECT pg_notify('pilothouse', :payload)"), {"payload": f"deployment:{made['id']}"})
-    refused = ask(client, made, PROSTATE)
-    while refused.status_code == 200:
-        refused = ask(client, made, PROSTATE)
-    assert refused.status_code == 503
-    assert refused.headers["retry-after"]
-    assert "damaged" in refused.json()["detail"]
 
 
 def test_an_unknown_deployment_is_not_found(client: httpx.Client) -> None:
