@@ -50,10 +50,16 @@ class ChangeListener:
         self._background: set[asyncio.Task[bool]] = set()
         self._announced: deque[asyncio.Task[bool]] = deque(maxlen=64)
         self._tasks: list[asyncio.Task[None]] = []
+        self._leased = asyncio.Event()
 
     def start(self) -> None:
         """Begin listening and comparing, in the running loop."""
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._recheck())]
+
+    async def first_lease(self, patience_s: float) -> None:
+        """Return once a lease is held, or when that takes longer than we can wait."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._leased.wait(), patience_s)
 
     async def close(self) -> None:
         """Stop, and tell the others that they need not wait for us any more."""
@@ -113,6 +119,7 @@ class ChangeListener:
         async for notification in connection.notifies(timeout=0):
             self._hear(notification.payload)
         self._lease.renew(sent_at)
+        self._leased.set()
 
     async def _answered(self, connection: _Connection, work: Coroutine[Any, Any, _T]) -> _T:
         """Return what the database answers; cut a connection over which none comes for a quarter of the lease."""

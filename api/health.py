@@ -7,6 +7,7 @@ import httpx
 import psycopg
 
 from api.inference_log.writer import LogWriter
+from api.lease import Lease
 from api.schemas.health import Health, PartHealth
 from monitoring.store.database import Database
 
@@ -36,9 +37,12 @@ def database_check(database: Database, predicts_without: Callable[[], bool]) -> 
 
     async def check() -> PartHealth:
         try:
-            async with await psycopg.AsyncConnection.connect(database.url, connect_timeout=2) as connection:
+            async with (
+                asyncio.timeout(PATIENCE_S * 0.75),
+                await psycopg.AsyncConnection.connect(database.url, connect_timeout=2) as connection,
+            ):
                 await connection.execute("SELECT 1")
-        except psycopg.Error as error:
+        except (psycopg.Error, TimeoutError) as error:
             silent = f"PostgreSQL does not answer ({type(error).__name__})"
             if predicts_without():
                 return PartHealth("degraded", f"{silent}; deployments already loaded keep predicting")
@@ -73,6 +77,19 @@ def log_check(writer: LogWriter) -> Check:
         if writer.is_spooling:
             return PartHealth("degraded", f"PostgreSQL takes no log rows: they go to the spool ({waiting} wait there)")
         return PartHealth("down", "the inference log cannot be written just now")
+
+    return check
+
+
+def production_check(lease: Lease) -> Check:
+    """Return the check that this worker hears of promotions; `degraded` while it must ask the database instead."""
+
+    async def check() -> PartHealth:
+        if lease.is_held:
+            return PartHealth("ok")
+        if lease.covers_memory():
+            return PartHealth("degraded", "the database server is down: production stays as it was")
+        return PartHealth("degraded", "no word from the database: each prediction by project asks it")
 
     return check
 

@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _PARTITIONS_EVERY_S, _PARTITIONS_AGAIN_S = 3600.0, 30.0
 _SCORING_THREADS = 2
+_FIRST_LEASE_S = 2.0
 
 
 class Serving:
@@ -67,6 +68,7 @@ class Serving:
         await asyncio.to_thread(start_jvm, self._jvm_heap_mb)
         self.writer.start()
         self.listener.start()
+        await self.listener.first_lease(_FIRST_LEASE_S)
         partitions = asyncio.create_task(self._keep_partitions_ahead())
         try:
             yield

@@ -35,6 +35,8 @@ class ServingCollector(Collector):
         yield _gauge("log_writer_up", "1 while the inference log can be written", int(self._serving.writer.is_up))
         failures = self._serving.privacy.failures.count
         yield _counter("privacy_failures", "Input rows and messages that could not be masked, so left out", failures)
+        held = int(self._serving.lease.is_held)
+        yield _gauge("production_lease_held", "1 while promotions elsewhere are sure to be heard of here", held)
         yield _gauge("deployments_loaded", "Deployments whose model is in memory", len(self._serving.registry))
 
 

@@ -5,6 +5,8 @@ from litestar.datastructures import State
 from litestar.plugins.prometheus import PrometheusConfig
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
+from api.shared_metrics import request_metrics
+
 REQUEST_METRICS = PrometheusConfig(
     app_name="pilothouse",
     prefix="pilothouse",
@@ -23,6 +25,8 @@ REQUEST_METRICS = PrometheusConfig(
     sync_to_thread=True,
 )
 def get_metrics(state: State) -> Response[bytes]:
-    """Return the figures of this process in Prometheus' text format."""
+    """Return the figures of all workers of this machine's API in Prometheus' text format."""
     own: CollectorRegistry = state.metrics
-    return Response(generate_latest() + generate_latest(own), headers={"Content-Type": CONTENT_TYPE_LATEST})
+    return Response(
+        generate_latest(request_metrics()) + generate_latest(own), headers={"Content-Type": CONTENT_TYPE_LATEST}
+    )

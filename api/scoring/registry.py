@@ -83,7 +83,7 @@ class Registry:
         self._served, self._outdated, self._routes = {}, {}, {}
 
     def __len__(self) -> int:
-        return sum(served.scorer is not None for served in list(self._served.values()))
+        return sum(served.scorer is not None for served in (self._outdated | self._served).values())
 
     async def deployment(self, deployment_id: uuid.UUID) -> Served:
         """Return a deployment, with its model when it is active.
