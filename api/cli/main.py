@@ -16,6 +16,7 @@ _COMMANDS = {
     "restore": ("api.cli.backup.restoring:restore_command", "Restore a backup into an empty home or database."),
     "api": ("api.cli.serve:api_command", "Serve the API alone."),
     "migrate": ("api.cli.migration:migrate_command", "Bring the database to this version's schema."),
+    "ledger": ("api.cli.ledger:ledger_command", "Prove that every log row is accounted for."),
     "version": ("api.cli.version:version_command", "Print the version."),
 }
 

@@ -68,6 +68,12 @@ class Batch:
         return sum([request.rows.row_count for request in self.requests])
 
     @property
+    def witness(self) -> Waiting | None:
+        """A request whose rows are in the log only if this batch's commit happened: it is not in the spool."""
+        open_ones = [request for request in self.requests if request.in_doubt or not request.decided]
+        return min(open_ones, key=lambda request: request.spooling, default=None)
+
+    @property
     def days(self) -> set[date]:
         """The UTC days whose partitions it needs."""
         return {(_EPOCH + timedelta(microseconds=request.rows.stamp.instant_us)).date() for request in self.requests}

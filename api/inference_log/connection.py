@@ -1,7 +1,14 @@
-"""The log writer's connection to PostgreSQL, and what its errors mean."""
+"""The log writer's connection to PostgreSQL: opening it, what it asks over it, what its errors mean."""
+
+from collections.abc import Iterable
+from datetime import date
 
 import psycopg
 from psycopg.conninfo import make_conninfo
+
+from api.inference_log.rows import LoggedRequest
+from monitoring.store.database import Database
+from monitoring.store.partitions import create_partition
 
 
 async def open_connection(url: str) -> psycopg.AsyncConnection:
@@ -23,11 +30,29 @@ async def open_connection(url: str) -> psycopg.AsyncConnection:
     return connection
 
 
-async def commit_outcome(connection: psycopg.AsyncConnection, xid: str) -> bool | None:
-    """Say whether a transaction was committed; None while it is still at work."""
-    row = await (await connection.execute("SELECT pg_xact_status(%s::xid8)", [xid])).fetchone()
-    status = None if row is None else row[0]
-    return None if status == "in progress" else status == "committed"
+async def is_at_work(connection: psycopg.AsyncConnection, xid: str) -> bool:
+    """Say whether a transaction has not ended yet.
+
+    How it ended is not asked by its id: PostgreSQL may give an id again after a crash.
+    """
+    found = await connection.execute("SELECT FROM pg_stat_activity WHERE backend_xid = %s::xid8::xid", [xid])
+    return await found.fetchone() is not None
+
+
+async def is_logged(connection: psycopg.AsyncConnection, rows: LoggedRequest) -> bool:
+    """Say whether a request's first row is in the log."""
+    found = await connection.execute(
+        "SELECT FROM inference_log WHERE deployment_id = %s::uuid AND created_at = %s AND id = %s::uuid",
+        [rows.deployment_id, rows.stamp.created_at, rows.stamp.row_hex(0)],
+    )
+    return await found.fetchone() is not None
+
+
+def create_partitions(database: Database, days: Iterable[date]) -> None:
+    """Create what is missing of the log's partitions for these UTC days."""
+    with database.transaction() as session:
+        for day in sorted(days):
+            create_partition(session, day)
 
 
 def is_about_the_rows(error: BaseException) -> bool:

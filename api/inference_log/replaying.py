@@ -13,13 +13,12 @@ from pathlib import Path
 import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.inference_log.connection import is_about_the_rows, kind_of
+from api.inference_log.connection import create_partitions, is_about_the_rows, kind_of
 from api.inference_log.folders import WorkerFolder, adopt_folders
 from api.inference_log.records import LaterVersion, encode_record, read_header, read_records, segment_id_of
 from api.inference_log.rows import COLUMNS
 from api.inference_log.spool import Spool
 from monitoring.store.database import Database
-from monitoring.store.partitions import create_partition
 from monitoring.store.spool_replay import Chunk, SpooledRequest, read_progress, replay, set_aside
 
 logger = logging.getLogger(__name__)
@@ -120,9 +119,7 @@ class Replaying:
 
     def _store(self, chunk: Chunk) -> bool:
         """Store a chunk; False when PostgreSQL refuses its rows."""
-        for day in sorted(chunk.days):
-            with self._database.transaction() as session:
-                create_partition(session, day)
+        create_partitions(self._database, chunk.days)
         try:
             with self._database.transaction() as session:
                 if not replay(session, chunk, datetime.now(UTC)):

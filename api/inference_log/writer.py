@@ -9,15 +9,20 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import Iterable
-from datetime import date
 
 import psycopg
 
 from api.errors import Unavailable
 from api.inference_log.backlog import Backlog, LogCounters, WriterBounds
 from api.inference_log.batch import Batch, Ending
-from api.inference_log.connection import commit_outcome, is_about_the_rows, kind_of, open_connection
+from api.inference_log.connection import (
+    create_partitions,
+    is_about_the_rows,
+    is_at_work,
+    is_logged,
+    kind_of,
+    open_connection,
+)
 from api.inference_log.replaying import Replaying
 from api.inference_log.rows import LoggedRequest
 from api.inference_log.spilling import Spilling
@@ -25,7 +30,6 @@ from api.inference_log.spool import Spool
 from api.inference_log.tally import Tally
 from monitoring.store.database import Database
 from monitoring.store.ids import new_id
-from monitoring.store.partitions import create_partition
 
 logger = logging.getLogger(__name__)
 
@@ -188,7 +192,7 @@ class LogWriter:
         self._let_go(batch)
         match error:
             case psycopg.errors.CheckViolation():
-                await self._create_partitions(batch.days)
+                await self._create_partitions(batch)
             case psycopg.errors.UniqueViolation() if not all(request.is_free for request in batch.requests):
                 pass  # what was spooled meanwhile has come to the log already; the others are stored without it
             case psycopg.Error() if batch.xid is not None or not is_about_the_rows(error):
@@ -209,10 +213,13 @@ class LogWriter:
         """Find out which transactions whose answer was lost happened, before anything else is stored or told."""
         try:
             for batch in [*self._doubtful]:
-                if (was_committed := await commit_outcome(connection, str(batch.xid))) is None:
+                witness = batch.witness
+                if witness is not None and await is_at_work(connection, str(batch.xid)):
                     continue
-                self._doubtful.remove(batch)
-                (self._backlog.settle if was_committed else self._backlog.let_go)(batch)
+                was_committed = witness is not None and await is_logged(connection, witness.rows)
+                if batch.witness is witness:  # else it went to the spool meanwhile: ask again
+                    self._doubtful.remove(batch)
+                    (self._backlog.settle if was_committed else self._backlog.let_go)(batch)
         except psycopg.Error as error:
             await self._disconnect(error)
             return
@@ -231,14 +238,9 @@ class LogWriter:
             self.tally.give_back(minutes)
             await self._disconnect(error)
 
-    async def _create_partitions(self, days: Iterable[date]) -> None:
-        def create() -> None:
-            with self._database.transaction() as session:
-                for day in sorted(days):
-                    create_partition(session, day)
-
+    async def _create_partitions(self, batch: Batch) -> None:
         try:
-            await asyncio.to_thread(create)
+            await asyncio.to_thread(create_partitions, self._database, batch.days)
         except Exception:
             logger.exception("cannot create the log's partitions")
             await self._rest()

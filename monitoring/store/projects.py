@@ -11,7 +11,8 @@ from monitoring.store.alert_steps import lock_alerts
 from monitoring.store.alert_tables import Delivery
 from monitoring.store.artifacts import delete_unused_artifact
 from monitoring.store.errors import Conflict, NotFound
-from monitoring.store.tables import ApiKey, Deployment, InferenceCount, InferenceLog, Model, Project
+from monitoring.store.ledger import remove_rows
+from monitoring.store.tables import ApiKey, Deployment, InferenceCount, Model, Project
 
 
 @dataclass(frozen=True)
@@ -125,9 +126,10 @@ def delete_project(session: Session, project_id: uuid.UUID, *, force: bool) -> R
     artifacts = sorted(set(session.exec(select(Model.mojo_sha256).where(Model.project_id == project_id))))
     # Before what the cascade takes: whoever records a delivery holds its row and then waits for the alert's.
     session.execute(delete(Delivery).where(col(Delivery.project_id) == project_id))
-    session.execute(delete(InferenceLog).where(col(InferenceLog.deployment_id).in_(deployment_ids)))
+    remove_rows(session, deployment_ids)
     session.execute(delete(Project).where(col(Project.id) == project_id))
     for sha256 in artifacts:
         delete_unused_artifact(session, sha256)
     session.execute(delete(InferenceCount).where(col(InferenceCount.deployment_id).in_(deployment_ids)))
+    remove_rows(session, deployment_ids)  # those whose counts were waited for
     return RemovedProject(project, deployment_ids, key_ids)
