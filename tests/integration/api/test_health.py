@@ -63,7 +63,7 @@ def test_ready_without_prefect_is_degraded(base_url: str) -> None:
     answer = httpx.get(f"{base_url}/health/ready")
     assert answer.status_code == 200
     assert answer.json()["status"] == "degraded"
-    assert set(answer.json()["parts"]) == {"database", "scorer", "log_writer", "prefect", "watch"}
+    assert set(answer.json()["parts"]) == {"database", "scorer", "log_writer", "prefect", "production", "watch"}
     assert answer.json()["parts"]["prefect"]["state"] == "degraded"
     assert answer.json()["parts"]["database"] == {"state": "ok", "detail": ""}
 
