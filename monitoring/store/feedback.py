@@ -15,6 +15,7 @@ from monitoring.store.alert_tables import Feedback
 from monitoring.store.errors import Conflict
 from monitoring.store.inference_ids import instant_of
 from monitoring.store.tables import Deployment, Model, ReferenceProfile
+from monitoring.store.turns import take_feedback_turn
 
 # OFFSET 0 is a fence: each id is looked up by the log's key, where the planner might rather read the whole log.
 _ANSWERED = text(
@@ -81,9 +82,7 @@ def record_feedback(
     Of several for one prediction in a call the last counts. Calls for one deployment take turns, so that none replaces
     a value unseen.
     """
-    session.execute(
-        text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": f"feedback of {deployment_id}"}
-    )
+    take_feedback_turn(session, deployment_id)
     instants = _instants(observations)
     answered = _answered(session, deployment_id, instants)
     latest = {one.inference_id: one for one in observations if one.inference_id in answered}

@@ -62,7 +62,7 @@ class Held:
 def lock_partition(session: Session, day: date) -> bool:
     """Let nobody write into a day's partition, or fold, until the transaction ends. Return whether there is one."""
     _wait_at_most(session, _PATIENCE_AT_FIRST)
-    take_folding_turn(session)  # a fold that has read the rows, but not yet their labels, would lose these
+    take_folding_turn(session, wait=True)  # a fold that has read the rows, but not yet their labels, would lose these
     name = partition_name(day)
     if session.execute(text("SELECT to_regclass(:name)"), {"name": name}).scalar() is None:
         return False

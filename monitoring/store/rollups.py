@@ -25,12 +25,12 @@ from monitoring.store.rollup_labels import read_labels
 from monitoring.store.rollup_rows import add_up, decode, encode
 from monitoring.store.rollup_writes import move_progress, put_slices, refresh_hours
 from monitoring.store.tables import Deployment, ReferenceProfile
+from monitoring.store.turns import take_folding_turn
 from monitoring.windows import Window
 
 __all__ = ["Folded", "add_up", "decode", "encode", "fold_due", "rebuild", "unfolded"]
 
 _SHORTEST_TIMEOUT_S, _LONGEST_TIMEOUT_S = 10, 60
-_TURN = 7_415_066_213  # any constant of ours
 _log = logging.getLogger(__name__)
 
 Minutes = Mapping[uuid.UUID, Collection[datetime]]
@@ -94,8 +94,7 @@ def rebuild(database: Database, deployment_id: uuid.UUID, window: Window, *, now
 
 def _take_turn(session: Session, timeout_s: int, *, wait: bool) -> bool:
     """Be the one who folds until the transaction ends, its statements bounded; return whether that could be had."""
-    lock = "pg_advisory_xact_lock(:key) IS NOT NULL" if wait else "pg_try_advisory_xact_lock(:key)"
-    taken = bool(session.execute(text(f"SELECT {lock}"), {"key": _TURN}).scalar_one())
+    taken = take_folding_turn(session, wait=wait)
     session.execute(text("SELECT set_config('statement_timeout', :bound, true)"), {"bound": f"{timeout_s}s"})
     return taken
 

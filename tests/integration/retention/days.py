@@ -44,6 +44,11 @@ class Subject:
         label(self.database, self.deployment_id, labelled, "yes", start + timedelta(hours=hours))
         return [row for one in ids for row in one]
 
+    def miscount(self, inference_id: uuid.UUID) -> None:
+        """Lose a row that stays counted."""
+        with self.database.transaction() as session:
+            session.execute(text("DELETE FROM inference_log WHERE id = :id"), {"id": inference_id})
+
     def count(self) -> tuple[int, int, int, int]:
         """Return rows in the log, rows counted, values of feedback, and rows in the minutes of the rollups."""
         asked = _COUNTED.format(f"deployment_id = '{self.deployment_id}'")
