@@ -99,7 +99,7 @@ class Admission:
             return self._admit_large(body_bytes)
         kilobytes = body_bytes / 1024
         cost_s = self.service_time.expect(kilobytes)
-        if self.at_hand and self.at_hand_s + cost_s > self.bound_s():
+        if self._is_too_long(self.at_hand_s + cost_s):
             self._turn_away()
             return None
         ticket = Ticket(self, kilobytes)
@@ -110,9 +110,11 @@ class Admission:
         self.at_hand_s += cost_s
         return ticket
 
-    def bound_s(self) -> float:
-        """Return how much work may be at hand."""
-        return max(self._queue_s, min(_CALLERS * self.service_time.request_s, _CALLERS_QUEUE * self._queue_s))
+    def _is_too_long(self, queue_s: float) -> bool:
+        """Say whether a queue is longer than it may be; a single request makes none."""
+        if not self.at_hand or queue_s <= self._queue_s:
+            return False
+        return self.at_hand >= _CALLERS or queue_s > _CALLERS_QUEUE * self._queue_s
 
     def _admit_large(self, body_bytes: int) -> Ticket | None:
         if self.large_bytes and self.large_bytes + body_bytes > self._most_large_bytes:

@@ -86,11 +86,16 @@ class _Connection(asyncio.Protocol):
         self._transport.write(self._request)
 
 
+def request_bytes(path: str, headers: dict[str, str], body: str) -> bytes:
+    """Return a POST of JSON as it goes over the wire."""
+    always = {"Host": "benchmark", "Content-Type": "application/json", "Content-Length": str(len(body.encode()))}
+    lines = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in (always | headers).items())]
+    return "\r\n".join([*lines, "", body]).encode()
+
+
 async def _run(load: Load) -> Outcome:
     loop = asyncio.get_running_loop()
-    headers = {"Host": "benchmark", "Content-Type": "application/json", "Content-Length": str(len(load.body.encode()))}
-    lines = [f"POST {load.path} HTTP/1.1", *(f"{name}: {value}" for name, value in (headers | load.headers).items())]
-    request = "\r\n".join([*lines, "", load.body]).encode()
+    request = request_bytes(load.path, load.headers, load.body)
     started = time.perf_counter()
     made = await asyncio.gather(
         *[
