@@ -36,12 +36,12 @@ class Installation:
     process: psutil.Process
     models: TrainedModels
 
-    def deploy(self, name: str, *, stage: str = "staging") -> str:
-        """Store a trained model and deploy it; return the deployment's id."""
+    def deploy(self, name: str, *, stage: str = "staging", **options: str) -> str:
+        """Store a trained model and deploy it with some options; return the deployment's id."""
         model_id = store_model(self.database, self.models[name], self.project_id)
         made = self.client.post(
             f"/api/mlops/projects/{self.project_id}/deployments",
-            json={"model_id": model_id, "name": name, "stage": stage},
+            json={"model_id": model_id, "name": name, "stage": stage, **options},
         )
         return str(made.raise_for_status().json()["deployment_id"])
 
@@ -74,7 +74,7 @@ def installation() -> Iterator[Installation]:
             _, key = create_key(session, name="benchmark", scopes=["admin"])
             project = Project(name="Benchmark")
             session.add(project)
-        port = _free_port()
+        port = free_port()
         environment = os.environ | {"PILOTHOUSE_HOME": home, "PILOTHOUSE_DATABASE_URL": database.url}
         running = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.api_process", str(port)], env=environment)
         headers = {"Authorization": f"Bearer {key}"}
@@ -97,7 +97,7 @@ def machine() -> str:
     )
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
