@@ -16,7 +16,7 @@ from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from flows.retrying import DELAYS_S, is_outage
-from flows.settings import FlowSettings, transaction
+from flows.settings import FlowSettings, open_database, transaction
 from monitoring.store.database import psycopg_url
 from monitoring.store.drift_subjects import DriftSubject, find_drift_subject
 from monitoring.store.errors import NotFound
@@ -40,12 +40,12 @@ def check_drift(deployment_id: uuid.UUID, window_minutes: int = DEFAULT_WINDOW_M
         return Failed(message=f"{missing}: nothing was measured")
     name_run(subject)
     profile = load_profile(deployment_id)
-    counts, sample = count_window(subject, profile, window)
+    counts = count_window(subject, profile, window)
     measurement = measure_drift(profile, counts)
     result_id = record_drift(subject, measurement, window)
     show_table(subject, measurement)
     summary = summarize(measurement)
-    report = "" if sample is None else publish_report(subject, profile, measurement, sample, result_id)
+    report = publish_report(subject, profile, measurement, window, result_id) if measurement.inference_rows else ""
     return Completed(message=summary + report)
 
 
@@ -78,17 +78,28 @@ def run_name(deployment_name: str) -> str:
 
 
 @task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)
-def count_window(
-    subject: DriftSubject, profile: "Profile", window: Window
-) -> "tuple[WindowCounts, pl.DataFrame | None]":
-    """Stream the window's rows out of the log into counts per frozen bin and a bounded sample; None without rows."""
-    from monitoring.counts import fold  # noqa: PLC0415 - loads Polars
-    from monitoring.store.inference_rows import read_window  # noqa: PLC0415 - loads ADBC
+def count_window(subject: DriftSubject, profile: "Profile", window: Window) -> "WindowCounts":
+    """Add up the window's counts per frozen bin, out of the rollups and of the log's rows not yet folded."""
+    from monitoring.store.log_counting import count_deployment  # noqa: PLC0415 - loads Polars and ADBC
 
-    url = psycopg_url(FlowSettings().resolved_database_url())
-    counts, sample = fold(profile, read_window(url, subject.deployment_id, window, profile.features))
+    with open_database() as database:
+        counts = count_deployment(database, subject.deployment_id, window, profile)
     get_run_logger().info("%s rows, %s without inputs", f"{counts.rows:,}", f"{counts.skipped:,}")
-    return counts, sample
+    return counts
+
+
+@task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)
+def draw_sample(subject: DriftSubject, profile: "Profile", window: Window) -> "pl.DataFrame | None":
+    """Read a bounded sample of the window's rows for pictures; None when there are none, or none any more."""
+    from monitoring.store.window_sample import (  # noqa: PLC0415 - loads Polars and ADBC
+        read_window_sample,
+        sampled_stretches,
+    )
+
+    with transaction() as session:
+        stretches = sampled_stretches(session, subject.deployment_id, window)
+    url = psycopg_url(FlowSettings().resolved_database_url())
+    return read_window_sample(url, subject.deployment_id, stretches, profile)
 
 
 @task
@@ -132,14 +143,17 @@ def publish_report(
     subject: DriftSubject,
     profile: "Profile",
     measurement: "DriftMeasurement",
-    sample: "pl.DataFrame",
+    window: Window,
     result_id: uuid.UUID,
 ) -> str:
     """Draw and keep the report; return what the run should say of a failure, for the numbers stand without it."""
-    drawn = draw_report(subject, profile, measurement, sample, result_id, return_state=True)
+    drawn: State[Any] = draw_sample(subject, profile, window, return_state=True)
     if drawn.is_completed():
-        return ""
-    return f"; the numbers are stored, but the Evidently report failed: {drawn.message}"
+        sample = drawn.result()
+        if sample is None:
+            return ""
+        drawn = draw_report(subject, profile, measurement, sample, result_id, return_state=True)
+    return "" if drawn.is_completed() else f"; the numbers are stored, but the Evidently report failed: {drawn.message}"
 
 
 @task(retries=len(DELAYS_S), retry_delay_seconds=DELAYS_S, retry_condition_fn=is_outage)

@@ -24,11 +24,17 @@ class FlowSettings(StoreSettings, NoticeSettings, RetentionSettings):
 
 
 @contextmanager
-def transaction() -> Iterator[Session]:
-    """Yield a session on a connection of its own, closed afterwards: a flow run holds none while it computes."""
+def open_database() -> Iterator[Database]:
+    """Yield the database with connections of its own, closed afterwards."""
     database = Database(FlowSettings().resolved_database_url(), pool_size=1)
     try:
-        with database.transaction() as session:
-            yield session
+        yield database
     finally:
         database.close()
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """Yield a session on a connection of its own, closed afterwards: a flow run holds none while it computes."""
+    with open_database() as database, database.transaction() as session:
+        yield session

@@ -25,6 +25,7 @@ from monitoring.store.window_pieces import find_pieces, folded_counts
 from monitoring.windows import Window
 
 _READERS = 2
+_STATEMENT_TIMEOUT_S = 120
 _CONNECTIONS = threading.BoundedSemaphore(4)  # of the whole process: many may ask the API for metrics at once
 _log = logging.getLogger(__name__)
 
@@ -44,6 +45,15 @@ class Uncounted:
     """A window that could not be counted, and why."""
 
     why: str
+
+
+def count_deployment(database: Database, deployment_id: uuid.UUID, window: Window, profile: Profile) -> WindowCounts:
+    """Return the counts of a deployment's window. Raises LogUnreadable."""
+    one = Pass(deployment_id, window, profile, inputs=True)
+    (counted,) = count_passes(database, [one], statement_timeout_s=_STATEMENT_TIMEOUT_S)
+    if isinstance(counted, Uncounted):
+        raise LogUnreadable(counted.why)
+    return counted
 
 
 @dataclass(frozen=True)

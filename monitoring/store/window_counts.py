@@ -66,7 +66,8 @@ _LABELLED = f"""
 """
 _RAW_LABELS = f"""
     SELECT place, count(*) AS labels, count(*) FILTER (WHERE label = prediction) AS correct,
-           coalesce(sum(error * error) FILTER (WHERE abs(error) > 1e-140), 0) AS squared_error
+           coalesce(sum(error * error) FILTER (WHERE number IS NOT NULL AND abs(error) > 1e-140), 0)
+             AS squared_error
     FROM {_LABELLED} GROUP BY place
 """
 _RAW_PAIRS = f"""

@@ -16,14 +16,19 @@ from monitoring.windows import Window
 Wanted = tuple[uuid.UUID, Window]
 _FETCHED = 500  # slices at a time: a few hundred bytes to some kilobytes each
 
+# After the last slice nothing is folded, or there is nothing: a clock that was ahead leaves `folded_until` ahead.
 _PROGRESS = text("""
-    SELECT progress.folded_until,
+    SELECT CASE WHEN progress.folded_until > last.until THEN last.until ELSE progress.folded_until END AS folded_until,
            ARRAY(SELECT DISTINCT minute FROM rollup_mark
                  WHERE CAST(:marked AS boolean) AND deployment_id = wanted.deployment_id AND minute < wanted.until
                    AND minute >= date_trunc('minute', wanted.start, 'UTC')) AS marked
     FROM unnest(CAST(:ids AS uuid[]), CAST(:starts AS timestamptz[]), CAST(:ends AS timestamptz[])) WITH ORDINALITY
       AS wanted(deployment_id, start, until, place)
-    LEFT JOIN rollup_progress AS progress ON progress.deployment_id = wanted.deployment_id
+    LEFT JOIN LATERAL (
+        SELECT start + interval '1 minute' AS until FROM rollup WHERE deployment_id = wanted.deployment_id
+           AND minutes = 1 AND start < wanted.until ORDER BY start DESC LIMIT 1
+    ) AS last ON true
+    LEFT JOIN rollup_progress AS progress ON progress.deployment_id = wanted.deployment_id AND last.until IS NOT NULL
     ORDER BY place
 """)
 # OFFSET 0 is a fence: each stretch is looked up by the key, where the planner might rather read the whole table.
