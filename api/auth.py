@@ -69,7 +69,7 @@ class KeyRing:
 
     def __init__(self, database: Database, clock: Callable[[], float] = steady_clock) -> None:
         self._database = database
-        self._clock = clock
+        self.clock = clock
         self._cached: dict[str, _CachedKey] = {}
         self._forgettings = 0
         self._doubted_at = -math.inf
@@ -85,7 +85,7 @@ class KeyRing:
         """Drop one remembered key, so that a revocation counts at once; or check all anew before their next use."""
         self._forgettings += 1
         if key_id is None:
-            self._doubted_at = self._clock()
+            self._doubted_at = self.clock()
         else:
             self._cached.pop(key_id, None)
 
@@ -106,27 +106,27 @@ class KeyRing:
         return known.principal
 
     def _is_fresh(self, known: _CachedKey) -> bool:
-        return known.checked_at > self._doubted_at and self._clock() - known.checked_at < _CACHE_S
+        return known.checked_at > self._doubted_at and self.clock() - known.checked_at < _CACHE_S
 
     async def _check(self, key_id: str) -> _CachedKey | None:
-        if self._clock() < self._silent_until:
+        if self.clock() < self._silent_until:
             return self._by_memory(key_id)
         try:
             async with asyncio.timeout(_PATIENCE_S):
                 return await self._loads.join_fresh(key_id)
         except _SILENT:
-            self._silent_until = self._clock() + _SILENCE_S
+            self._silent_until = self.clock() + _SILENCE_S
             return self._by_memory(key_id)
 
     def _by_memory(self, key_id: str) -> _CachedKey:
         known = self._cached.get(key_id)
-        if known is None or self._clock() - known.checked_at > _OUTAGE_S:
+        if known is None or self.clock() - known.checked_at > _OUTAGE_S:
             raise Unavailable("The database does not answer just now, so this API key cannot be checked")
         return known
 
     def _load(self, key_id: str) -> _CachedKey | None:
         """Read a key; one read while another thread revoked something is used once and not remembered."""
-        forgettings, asked_at = self._forgettings, self._clock()
+        forgettings, asked_at = self._forgettings, self.clock()
         with self._database.transaction() as session:
             row = find_key(session, key_id)
         if row is None or row.revoked_at is not None:

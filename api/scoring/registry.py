@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import math
 import threading
 import uuid
 from collections import Counter, defaultdict
@@ -25,7 +26,7 @@ from monitoring.store.projects import find_project
 logger = logging.getLogger(__name__)
 
 _LOADERS = 2
-_PATIENCE_S = 2.0
+_PATIENCE_S, _SILENCE_S = 2.0, 1.0
 _T = TypeVar("_T")
 
 PrivacyOf = Callable[[ServingFacts], Privacy | None]
@@ -68,6 +69,7 @@ class Registry:
         self._privacy_of = privacy_of
         self._database = database
         self._lease = lease
+        self._silent_until = -math.inf
         self._lock = threading.Lock()
         self._changes: Counter[object] = Counter()
         self._served: dict[uuid.UUID, Served] = {}
@@ -131,12 +133,16 @@ class Registry:
 
     async def _patiently(self, load: Coroutine[Any, Any, _T]) -> _T:
         """Wait for what the database answers. Raises NoAnswer when that takes long and nothing is heard of it."""
+        lease = self._lease
         loading = asyncio.create_task(load)
         try:
-            while not (await asyncio.wait({loading}, timeout=_PATIENCE_S))[0]:
-                if not self._lease.is_hearing:
+            while True:
+                is_silent = not lease.is_hearing and lease.clock() < self._silent_until
+                if (await asyncio.wait({loading}, timeout=0 if is_silent else _PATIENCE_S))[0]:
+                    return loading.result()
+                if not lease.is_hearing:
+                    self._silent_until = self._silent_until if is_silent else lease.clock() + _SILENCE_S
                     raise NoAnswer("The database does not answer just now")
-            return loading.result()
         finally:
             loading.cancel()
 

@@ -34,6 +34,7 @@ class Relay:
         self.lose_next_commit_answer = False
         self.commit_answers_lost = 0
         self.refuse_connections = False
+        self.stalled = False
 
     def cut(self) -> None:
         """Break every connection at once."""
@@ -67,6 +68,8 @@ class Relay:
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, from_client: bool) -> None:
         with suppress(OSError):
             while data := await source.read(65536):
+                while self.stalled:  # noqa: ASYNC110 - another thread may set it
+                    await asyncio.sleep(0.01)
                 if from_client and self.lose_next_commit_answer and b"COMMIT" in data:
                     self.lose_next_commit_answer, self._muted = False, True
                 if self._muted and not from_client:
