@@ -14,10 +14,14 @@ from api.inference_log.tally import MINUTE_US, Tally
 
 @dataclass(frozen=True, kw_only=True)
 class WriterBounds:
-    """What the log writer may hold, how long a handler waits for it at most, and when a row goes to the spool."""
+    """What the log writer may hold, how long a handler waits for it at most, and when a row goes to the spool.
+
+    What no batch tells the ledger is told every `tell_every_s`.
+    """
 
     wait_s: float = 5.0
     spool_after_s: float = 1.0
+    tell_every_s: float = 2.0
     backlog_rows: int = 200_000
     backlog_bytes: int = 64 * 2**20
     batch_bytes: int = 8 * 2**20

@@ -34,7 +34,6 @@ from monitoring.store.ids import new_id
 logger = logging.getLogger(__name__)
 
 _SWEEP_S = 0.25
-_TELL_EVERY_S = 2.0
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 1.0
 _AWAY = "The inference log cannot be written just now: the database does not answer"
 
@@ -296,5 +295,5 @@ class LogWriter:
             if self._spilling is not None:
                 self._spilling.wake()
             self._backlog.refuse_overdue(_AWAY)
-            if not self.tally.is_told and time.monotonic() - self._told_at > _TELL_EVERY_S:
+            if not self.tally.is_told and time.monotonic() - self._told_at > self._bounds.tell_every_s:
                 self._wake.set()

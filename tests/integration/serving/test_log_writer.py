@@ -13,6 +13,7 @@ from sqlalchemy import text
 
 from api.errors import Unavailable
 from api.inference_log.backlog import WriterBounds
+from api.inference_log.batch import Ending
 from api.inference_log.writer import LogWriter
 from monitoring.store.database import Database
 from monitoring.store.inference_ids import stamp
@@ -200,7 +201,7 @@ def test_a_missing_partition_is_made_on_the_way(database: Database) -> None:
 def test_one_bad_row_neither_loses_nor_refuses_the_others(database: Database) -> None:
     deployment_id = uuid.uuid4()
 
-    async def test() -> list[BaseException | None]:
+    async def test() -> list[Ending | BaseException]:
         async with writing(database) as writer:
             requests = [a_request(deployment_id) for _ in range(60)]
             requests[17] = a_request(deployment_id, status_code=99_999)  # no smallint
@@ -216,7 +217,7 @@ def test_one_bad_row_neither_loses_nor_refuses_the_others(database: Database) ->
 def test_a_full_backlog_refuses_and_says_so(database: Database) -> None:
     deployment_id = uuid.uuid4()
 
-    async def test() -> list[BaseException | None]:
+    async def test() -> list[Ending | BaseException]:
         async with writing(database, WriterBounds(backlog_rows=10)) as writer:
             outcomes = await asyncio.gather(
                 *[writer.append(a_request(deployment_id)) for _ in range(25)], return_exceptions=True
