@@ -9,6 +9,8 @@ import psycopg
 import pytest
 from hypothesis import settings
 from sqlalchemy import make_url
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 from monitoring.store.database import Database
 from monitoring.store.migrate import migrate
@@ -19,13 +21,27 @@ keep_bytecode()
 settings.register_profile("shared machine", deadline=None)  # no test asks for time: other work may take the cores
 settings.load_profile("shared machine")
 
-# What trains the models comes first, then the longest file: one that comes last would leave a process idle.
-_FIRST = ("integration/scoring/", "e2e/")
+# What trains the models comes first, then what takes longest: what comes last would leave a process idle.
+_FLOWS = "tests/integration/flows/"
+_FIRST = ("tests/integration/scoring/", "tests/e2e/", _FLOWS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first, for the processes that share the suite."""
-    items.sort(key=lambda item: next((rank for rank, part in enumerate(_FIRST) if part in item.nodeid), len(_FIRST)))
+    items.sort(key=lambda item: next((at for at, part in enumerate(_FIRST) if part in item.nodeid), len(_FIRST)))
+
+
+class ByFileFlowsTogether(LoadFileScheduling):
+    """Shares the suite by file, but keeps the tests of flows in one process: they share a Prefect server."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _FLOWS if nodeid.startswith(_FLOWS) else super()._split_scope(nodeid)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadFileScheduling:
+    """Share the suite between the processes in our way."""
+    return ByFileFlowsTogether(config, log)
 
 
 @pytest.fixture(scope="session")

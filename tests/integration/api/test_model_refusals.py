@@ -129,11 +129,11 @@ def test_a_model_that_never_ends_costs_a_process_of_its_own(
     leaves_nothing: Callable[[], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("api.importing.probe_mojo", functools.partial(probe_mojo, timeout_s=8))
+    monkeypatch.setattr("api.importing.probe_mojo", functools.partial(probe_mojo, timeout_s=4))
     endless = _replaced(gbm.mojo.read_bytes(), "trees/t00_000.bin", ENDLESS_TREE)
     refused = send(client, project_id, file=endless, reference=gbm.reference)
     assert refused.status_code == 422
-    assert "took longer than 8 s" in refused.json()["errors"][0]["message"]
+    assert "took longer than 4 s" in refused.json()["errors"][0]["message"]
     leaves_nothing()
 
 

@@ -8,11 +8,11 @@ import polars as pl
 import pytest
 
 from monitoring.counts import count_batch
-from monitoring.drift import render_report
 from monitoring.measurement import DriftMeasurement, measure
 from monitoring.payloads import LogBatch
 from monitoring.profile import Predictions, Profile, build_profile
 from tests.drift_material import PlainFeature
+from tests.drift_reports import render_report
 
 ROWS = 3_000
 HOSTILE = '</script><script>alert("gotcha")</script>'

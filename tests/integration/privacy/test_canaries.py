@@ -15,7 +15,6 @@ from flows.evaluating import evaluate_rules
 from flows.sending import Sender
 from flows.settings import FlowSettings
 from monitoring.counts import fold
-from monitoring.drift import render_report
 from monitoring.measurement import measure
 from monitoring.samples import read_sample
 from monitoring.store.database import Database
@@ -24,6 +23,7 @@ from monitoring.store.inference_rows import read_window
 from monitoring.store.keys import create_key
 from monitoring.store.reference_profiles import deployment_profile, deployment_sample
 from monitoring.windows import trailing_window
+from tests.drift_reports import render_report
 from tests.h2o_models import TrainedModels
 from tests.integration.api.conftest import client_of, module_database_url  # noqa: F401 - a fixture
 from tests.integration.privacy.canaries import Canary, canaries

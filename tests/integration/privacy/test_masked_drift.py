@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from monitoring.counts import fold
-from monitoring.drift import render_report
 from monitoring.measurement import DriftMeasurement, measure
 from monitoring.metrics import drift_psi
 from monitoring.profile import Profile
@@ -20,6 +19,7 @@ from monitoring.store.readings import Wanted
 from monitoring.store.readings import measure as read_metrics
 from monitoring.store.reference_profiles import deployment_profile, deployment_sample
 from monitoring.windows import trailing_window
+from tests.drift_reports import render_report
 from tests.h2o_models import TrainedModels
 from tests.integration.privacy.masked_serving import ask, deploy, import_model, logged
 
