@@ -3,7 +3,7 @@
 import hmac
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -15,8 +15,8 @@ from monitoring.store.dump_format import BackupUnusable, FileFacts, Manifest
 from monitoring.store.restoring import Backup, NotEmpty
 
 _SPOOL = "spool"
-_OURS = re.compile(rf"{re.escape(KEY_FILE)}|{_SPOOL}(/[A-Za-z0-9_-][A-Za-z0-9_.-]*){{2,3}}")
-_LOCK_SUFFIX = "lock"
+_SPOOLED = r"[0-9a-f-]{36}/([0-9]+\.seg|refused/[A-Za-z0-9_-][A-Za-z0-9_.-]*)"
+_OURS = re.compile(rf"{re.escape(KEY_FILE)}|{_SPOOL}/{_SPOOLED}")
 
 
 class OpenedFiles:
@@ -101,9 +101,10 @@ def _check_key(settings: Settings, manifest: Manifest) -> None:
         raise NotEmpty("PILOTHOUSE_PRIVACY_KEY is another than where the backup was made: unset it, or set that one")
 
 
-def _spooled(home: Path) -> Iterable[Path]:
+def _spooled(home: Path) -> list[Path]:
+    """Return segments, and rows that were set aside; the locks of processes and half-written files are no part."""
     found = sorted((home / _SPOOL).glob("*/**/*"))
-    return [path for path in found if path.is_file() and not path.name.endswith(_LOCK_SUFFIX)]
+    return [path for path in found if _OURS.fullmatch(path.relative_to(home).as_posix()) and path.is_file()]
 
 
 def _write(path: Path, file: FileFacts, backup: Backup) -> None:

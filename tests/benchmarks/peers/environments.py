@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,6 +55,7 @@ def peer_environment(name: str) -> PeerEnvironment:
 
 
 def _run(*command: str) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    # away from our own project, whose pins are not the peers'
+    done = subprocess.run(command, cwd=tempfile.gettempdir(), capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CannotInstall(done.stderr.strip())

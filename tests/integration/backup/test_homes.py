@@ -1,6 +1,8 @@
 """A whole installation moves into an empty home: its key works, its models answer, its log goes on."""
 
 import base64
+import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,13 +16,17 @@ from api.app import create_app
 from api.cli.backup.command import backup_command
 from api.cli.backup.home_files import OpenedFiles
 from api.cli.backup.restoring import restore_command
+from api.inference_log.spool import Spool, SpoolBounds
 from api.settings import Settings
 from api.supervisor.brief_server import locked_home, running_database
 from api.supervisor.home import Home
 from monitoring.store.database import Database
+from monitoring.store.ids import new_id
 from tests.integration.api.conftest import client_of
 from tests.integration.api.serving import served
 from tests.integration.serving.conftest import Deploy
+from tests.integration.serving.log_rows import a_request
+from tests.integration.serving.spools import as_spooled, files
 
 SEGMENT = "spool/0199c0de-0000-7000-8000-000000000000/000001.seg"
 KEYS = [base64.b64encode(bytes([number]) * 32).decode() for number in range(2)]
@@ -58,12 +64,21 @@ def log_total(client: httpx.Client, deployment_id: str) -> int:
     return int(client.get(f"/api/mlops/deployments/{deployment_id}/inference-logs").raise_for_status().json()["total"])
 
 
+def wait_until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
 def test_an_installation_moves_into_an_empty_home(
     run: Run, client: httpx.Client, deploy: Deploy, admin_key: str, database: Database, tmp_path: Path
 ) -> None:
     deployment_id = deploy(stage="production")["deployment_id"]
     before = predicted(client, deployment_id)
-    old = home_with(tmp_path / "old", {"privacy.key": KEYS[0], SEGMENT: "rows", f"{SEGMENT[:-4]}.lock": "x"})
+    old = home_with(tmp_path / "old", {"privacy.key": KEYS[0]})
+    spool = Spool(old / "spool", new_id(), SpoolBounds(keep_free_bytes=0))
+    spool.append([as_spooled(a_request(uuid.UUID(deployment_id), rows=3))])
     made = run(backup_command, tmp_path / "b.zip", old, DATABASE_URL=database.url)
     assert made.exit_code == 0, made.output
     new = tmp_path / "new"
@@ -71,13 +86,14 @@ def test_an_installation_moves_into_an_empty_home(
     assert restored.exit_code == 0, restored.output
     assert (new / "privacy.key").read_text() == KEYS[0]
     assert (new / "privacy.key").stat().st_mode & 0o777 == 0o600
-    assert [path.relative_to(new).as_posix() for path in (new / "spool").rglob("*") if path.is_file()] == [SEGMENT]
-    (new / SEGMENT).unlink()  # no real one
+    assert [path.read_bytes() for path in files(new / "spool")] == [path.read_bytes() for path in files(old / "spool")]
+    spool.close()
     with running_database(Settings(home=new)) as url:
         app = create_app(Settings(home=new, database_url=url, prefect_port=9))
         with served(app) as address, client_of(address, admin_key) as moved:
             assert predicted(moved, deployment_id) == before
-            assert log_total(moved, deployment_id) == 2
+            wait_until(lambda: log_total(moved, deployment_id) == 2 + 3)  # what waited in the spool, too
+    assert files(new / "spool") == []
     again = run(backup_command, tmp_path / "again.zip", new)
     assert again.exit_code == 0, again.output
     assert run(restore_command, tmp_path / "again.zip", new, "--verify-only").exit_code == 0
@@ -104,7 +120,7 @@ REFUSED: tuple[tuple[dict[str, str], dict[str, str], str], ...] = (
     ({"privacy.key": KEYS[1]}, {}, "privacy.key is there already, and another"),
     ({}, {"PRIVACY_KEY": KEYS[1]}, "PILOTHOUSE_PRIVACY_KEY is another than where the backup was made"),
     ({SEGMENT: "others"}, {}, f"{SEGMENT} is there already, and another"),
-    ({"spool/x/000001.seg": "rows"}, {}, "Rows wait in"),
+    ({f"spool/{uuid.uuid4()}/000001.seg": "rows"}, {}, "Rows wait in"),
 )
 
 
