@@ -1,7 +1,5 @@
 """The flow of every night: log rows whose days to keep have passed are folded, exported if asked, and let go."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
@@ -10,10 +8,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
 from flows.retrying import DELAYS_S, is_outage
-from flows.settings import FlowSettings, transaction
+from flows.settings import FlowSettings, open_database, transaction
 from monitoring.store import history, retention
 from monitoring.store.clock import database_time
-from monitoring.store.database import Database
 from monitoring.store.retention import ExpiredDay, Export, LetGo
 
 _FOLDING_S = 1800.0
@@ -25,10 +22,10 @@ def retain() -> State[Any]:
     """Let log rows and history go by age. A day that cannot go stays, and holds up no other."""
     fold_what_is_left(return_state=True)  # where that fails, the days it concerns say so themselves
     days = find_expired()
-    ended = {one: let_day_go(one) for one in days}
+    ended = [let_day_go(one) for one in days]
     forgotten = forget_history()
-    problems = [problem for _, problem in ended.values() if problem]
-    message = describe([gone for gone, _ in ended.values()], sum(forgotten.values()))
+    problems = [problem for _, problem in ended if problem]
+    message = describe([gone for gone, _ in ended], sum(forgotten.values()))
     if problems:
         return Failed(message=f"{message}; kept: {'; '.join(problems)[:2000]}")
     return Completed(message=message)
@@ -49,7 +46,7 @@ def fold_what_is_left() -> int:
     """Fold what the log still has to be folded, for at most half an hour; return how many minutes that were."""
     from monitoring.store.rollups import fold_due  # noqa: PLC0415 - loads Polars and ADBC
 
-    with _database() as database:
+    with open_database() as database:
         with database.transaction() as session:
             now = database_time(session)
         return fold_due(database, now=now, budget_s=_FOLDING_S, wait=True).slices
@@ -60,7 +57,7 @@ def fold_day(expired: ExpiredDay) -> int:
     """Fold those deployments' day anew of which not all is folded, though nothing says so; return how many."""
     from monitoring.store.rollups import rebuild  # noqa: PLC0415
 
-    with _database() as database:
+    with open_database() as database:
         with database.transaction() as session:
             now = database_time(session)
             wanting = retention.unfolded_deployments(session, expired)
@@ -86,7 +83,7 @@ def export_day(expired: ExpiredDay) -> list[Export] | None:
         return None
     from monitoring.store.exports import export_rows  # noqa: PLC0415 - loads PyArrow and fsspec
 
-    with _database() as database:
+    with open_database() as database:
         return [
             export_rows(database, settings.log_export_to, project_id, expired.day) for project_id in expired.project_ids
         ]
@@ -111,7 +108,7 @@ def forget_history() -> dict[str, int]:
     with transaction() as session:
         before = database_time(session) - timedelta(days=FlowSettings().history_retention_days)
     forgotten = dict.fromkeys(history.KINDS, 0)
-    with _database() as database:
+    with open_database() as database:
         for kind in history.KINDS:
             for _ in range(_MOST_BATCHES):
                 with database.transaction() as session:
@@ -133,12 +130,3 @@ def _reason(expired: ExpiredDay, state: State[Any]) -> str:
     error = state.result(raise_on_failure=False)
     told = str(error) if isinstance(error, retention.DayKept) else f"{expired.day} ({type(error).__name__})"
     return told[:300]
-
-
-@contextmanager
-def _database() -> Iterator[Database]:
-    database = Database(FlowSettings().resolved_database_url(), pool_size=1)
-    try:
-        yield database
-    finally:
-        database.close()

@@ -131,6 +131,7 @@ def prefect_server(tmp_path_factory: pytest.TempPathFactory, flows_database_url:
         "PILOTHOUSE_HOME": str(folder / "pilothouse"),
         "PILOTHOUSE_DATABASE_URL": flows_database_url,
         "PILOTHOUSE_ALLOWED_ADDRESSES": "127.0.0.1",
+        "PILOTHOUSE_LOG_EXPORT_TO": str(folder / "exported"),
         "PYTHONUNBUFFERED": "1",
     }
     module = "prefect" if has_trigrams(flows_database_url) else "flows.prefect_server"
