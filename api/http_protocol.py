@@ -17,6 +17,7 @@ from api.request_cycle import RequestCycle, problem_bytes
 
 _PREDICTION = re.compile(r"/api/(?:mlops/deployments|mlops/projects|models)/[^/]+/predict/?")
 _MOST_HEADER_BYTES = 64 * 1024
+_MOST_DISCARDED_BYTES = 2**20
 _BETWEEN, _HEADERS, _BODY = range(3)  # what arrives just now
 
 
@@ -50,8 +51,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._bounds: Final = bounded.crowd.bounds
         self._arriving = _BETWEEN
         self._since = self.loop.time()
+        self._messages = 0
         self._header_bytes = 0
         self._lingers = False
+        self._discarded = 0
         self._answers = 0
         self._unread: tuple[int, float] = (0, 0.0)  # the answer that is not taken, and until when it may be
 
@@ -78,9 +81,11 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Read on, unless the answer is out already or the headers never end."""
         if self._lingers:
+            self._discard(len(data))
             return
+        messages = self._messages
         super().data_received(data)
-        if self._arriving == _HEADERS:
+        if self._arriving == _HEADERS and self._messages == messages:
             self._header_bytes += len(data)
             if self._header_bytes > _MOST_HEADER_BYTES:
                 self._refuse(431, f"Headers may take {_MOST_HEADER_BYTES // 1024} KiB")
@@ -89,6 +94,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """Begin to wait for headers."""
         super().on_message_begin()
         self._arriving, self._header_bytes, self._since = _HEADERS, 0, self.loop.time()
+        self._messages += 1
         self._crowd.begin(self)
 
     def on_headers_complete(self) -> None:
@@ -194,6 +200,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.write_eof()
         else:
             self.transport.close()
+
+    def _discard(self, size: int) -> None:
+        """Throw away what comes after the answer; of too much, read no more until the end."""
+        self._discarded += size
+        if self._discarded > _MOST_DISCARDED_BYTES:
+            self.flow.pause_reading()
 
     def end(self) -> None:
         """Close an idle connection, and its answer with it when nobody took that."""

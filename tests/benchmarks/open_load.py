@@ -75,7 +75,7 @@ class _Connection(asyncio.Protocol):
         self._run.idle.append(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._run.lost += 1
+        self._run.lost += exc is not None or not self._run.done
 
 
 class _Run:
@@ -86,6 +86,7 @@ class _Run:
         self.lags: list[float] = []
         self.lost = 0
         self.offered = 0
+        self.done = False
 
     def note(self, status: bytes, seconds: float) -> None:
         self.taken.setdefault(status, []).append(seconds)
@@ -112,6 +113,7 @@ async def _run(load: OpenLoad) -> OpenOutcome:
     await run.send_all(load)
     seconds = time.perf_counter() - started
     await asyncio.sleep(1)
+    run.done = True
     accepted, refused = run.taken.pop(b"200", []), run.taken.pop(b"503", [])
     answered = len(accepted) + len(refused)
     return OpenOutcome(
