@@ -85,9 +85,11 @@ class LabelBins:
 
     def positions(self, values: pl.Series) -> NDArray[np.intp]:
         """Return for each value the index of its count."""
-        known = values.cast(pl.String).cast(self._known, strict=False).to_physical().fill_null(len(self._place))
-        places = np.array([*self._place.values(), self.size + UNSEEN], dtype=np.intp)
-        found: NDArray[np.intp] = places[known.to_numpy()]
+        known = values.cast(pl.String).cast(self._known, strict=False).to_physical()
+        places: NDArray[np.intp] = np.array([*self._place.values(), self.size + UNSEEN], dtype=np.intp)
+        if known.null_count() == 0:
+            return np.take(places, known.to_numpy())
+        found = np.take(places, known.fill_null(len(self._place)).to_numpy())
         found[values.is_null().to_numpy()] = self.size + MISSING
         return found
 

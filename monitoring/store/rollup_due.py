@@ -16,17 +16,21 @@ COMPARED = timedelta(hours=2)
 MINUTES_KEPT = timedelta(days=35)
 _MOST_MARKS = 20_000
 
-# A deployment's counts are looked up by their key from a little before what is folded; OFFSET and LIMIT keep it so.
-# A clock that was ahead leaves `folded_until` ahead: then all from a little before now is compared.
+# A deployment's counts are looked up by their key: what comes after `folded_until`, and what was folded lately, to
+# compare. A clock that was ahead leaves `folded_until` ahead: then all from a little before now is compared.
 _UNFOLDED = """
     SELECT deployment.id AS deployment_id, counted.minute, counted.log_rows
     FROM deployment LEFT JOIN rollup_progress AS progress ON progress.deployment_id = deployment.id
     CROSS JOIN LATERAL (
-        SELECT minute, sum(row_count)::bigint AS log_rows FROM inference_count
-        WHERE deployment_id = deployment.id AND minute < :closed
-          AND minute >= CASE WHEN progress.folded_until IS NULL THEN '-infinity'
-                             ELSE least(progress.folded_until, :closed) - CAST(:compared AS interval) END
-        GROUP BY minute ORDER BY minute OFFSET 0
+        (SELECT minute, sum(row_count)::bigint AS log_rows FROM inference_count
+         WHERE deployment_id = deployment.id AND minute < :closed
+           AND minute >= coalesce(progress.folded_until, '-infinity')
+         GROUP BY minute ORDER BY minute LIMIT :limit)
+        UNION ALL
+        (SELECT minute, sum(row_count)::bigint AS log_rows FROM inference_count
+         WHERE deployment_id = deployment.id AND minute < :closed AND minute < progress.folded_until
+           AND minute >= least(progress.folded_until, :closed) - CAST(:compared AS interval)
+         GROUP BY minute)
     ) AS counted
     LEFT JOIN rollup ON rollup.deployment_id = deployment.id AND rollup.minutes = 1 AND rollup.start = counted.minute
     WHERE deployment.id <> ALL(CAST(:left_out AS uuid[]))
