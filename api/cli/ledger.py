@@ -77,6 +77,9 @@ def _print(begin: datetime, end: datetime, balance: Balance, spool: Survey | Non
     click.echo(_spool_line(balance, spool))
     for each in balance.faulty[:_SHOWN_FAULTS]:
         click.echo(f"{_time(each.minute)}: {'; '.join(each.faults)}", err=True)
+    if not balance.minutes:
+        click.echo("Nothing was served or logged in this period")
+        return
     count = len(balance.faulty)
     click.echo(f"{count} of {len(balance.minutes)} minutes do not balance" if count else "Everything balances")
 

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from api.errors import Unavailable
@@ -79,8 +80,10 @@ class Backlog:
 
     @property
     def oldest_since(self) -> float | None:
-        """When (time.monotonic) the request came that has waited longest, on its way to log or spool."""
-        waiting = [*self._spooling, *([self._queue[0]] if self._queue else [])]
+        """When (time.monotonic) the request came that has waited longest for log or spool. From any thread."""
+        waiting = [*self._spooling]
+        with suppress(IndexError):
+            waiting.append(self._queue[0])
         waiting += [request for batch in self._held for request in batch.requests if not request.decided]
         return min((request.since for request in waiting), default=None)
 
