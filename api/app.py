@@ -12,7 +12,7 @@ from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
 from api.admission import Admission
-from api.auth import KeyRing, provide_principal
+from api.auth import provide_principal
 from api.crowd import Bounds, Crowd
 from api.door_metrics import DoorCollector
 from api.errors import EXCEPTION_HANDLERS
@@ -136,8 +136,7 @@ def gathered(handlers: Sequence[HTTPRouteHandler], *, request_max_body_size: int
 def create_app(settings: Settings) -> Litestar:
     """Return the application for these settings; services open with its lifespan and close with it."""
     database = Database(settings.resolved_database_url())
-    key_ring = KeyRing(database)
-    serving = Serving(settings, database, key_ring)
+    serving = Serving(settings, database)
     prefect_api = PrefectApi(f"{settings.prefect_address}/api")
     admission = Admission(
         queue_s=settings.queue_ms / 1000,
@@ -188,7 +187,7 @@ def create_app(settings: Settings) -> Litestar:
             {
                 "settings": settings,
                 "database": database,
-                "key_ring": key_ring,
+                "key_ring": serving.key_ring,
                 "serving": serving,
                 "recent_scorers": RecentScorers(serving.registry.shelf),
                 "metrics": own_metrics(figures, WatchCollector(database)),

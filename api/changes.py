@@ -8,7 +8,7 @@ import asyncio
 import logging
 import uuid
 from collections import deque
-from collections.abc import Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any, TypeVar
 
@@ -34,6 +34,7 @@ logger = logging.getLogger(__name__)
 _PAUSE_S = 0.25
 _RECHECK_S = 30.0
 _LEAVE_S = 2.0
+_SILENCES = 2  # connections in a row that nobody answers: the server is not merely slow
 _T = TypeVar("_T")
 _Connection = psycopg.AsyncConnection[Any]
 
@@ -51,6 +52,7 @@ class ChangeListener:
         self._announced: deque[asyncio.Task[bool]] = deque(maxlen=64)
         self._tasks: list[asyncio.Task[None]] = []
         self._leased = asyncio.Event()
+        self.on_silence: Callable[[], None] | None = None  # called when the database says nothing, not even no
 
     def start(self) -> None:
         """Begin listening and comparing, in the running loop."""
@@ -76,12 +78,16 @@ class ChangeListener:
             give_up_lease(session, self._worker.worker_id)
 
     async def _listen(self) -> None:
+        silences = 0
         while True:
             try:
                 await self._hear_until_cut()
             except (psycopg.Error, OSError) as error:
                 if self._lease.is_hearing:
                     logger.warning("the connection that hears of changes broke: %s", error)
+                silences = silences + 1 if isinstance(error, psycopg.errors.ConnectionTimeout) else 0
+                if silences >= _SILENCES and self.on_silence is not None:
+                    self.on_silence()
             self._lease.is_hearing = False
             asked_at = self._lease.clock()
             if await is_server_gone(self._database.url):

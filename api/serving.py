@@ -42,13 +42,15 @@ _FIRST_LEASE_S = 2.0
 class Serving:
     """What routes need to predict and to change deployments. Open within the application's lifespan."""
 
-    def __init__(self, settings: Settings, database: Database, key_ring: KeyRing) -> None:
+    def __init__(self, settings: Settings, database: Database) -> None:
         self.worker_id = new_id()  # of this process
         worker = Worker(self.worker_id, socket.gethostname(), os.getpid())
         self.lease = Lease(settings.production_lease_s)
         self._jvm_heap_mb = settings.jvm_heap_mb
         # predictions never queue behind management
         self._database = Database(database.url, pool_size=3, pool_timeout_s=2)
+        self._management_database = database
+        self.key_ring = KeyRing(self._database)
         shelf = ScorerShelf(self._database, settings.home / "models", jvm_heap_mb=settings.jvm_heap_mb)
         self.privacy = PrivacyLoader(self._database, partial(project_key, settings))
         self.overrides = Overrides(self.privacy)
@@ -58,7 +60,7 @@ class Serving:
             self._database, bounds, worker_id=self.worker_id, spool=_spool(settings, self.worker_id)
         )
         self.lifecycle = Lifecycle(database, self.registry, Peers(database, self.worker_id, self.lease.length_s))
-        self.listener = ChangeListener(self._database, self.registry, key_ring, self.lease, worker)
+        self.listener = ChangeListener(self._database, self.registry, self.key_ring, self.lease, worker)
         self.gathering = Gathering()
         self.scoring_threads = ThreadPoolExecutor(_SCORING_THREADS, thread_name_prefix="scoring")
 
@@ -67,6 +69,7 @@ class Serving:
         """Serve inside the block; at its end what was accepted is stored, then all is let go."""
         await asyncio.to_thread(start_jvm, self._jvm_heap_mb)
         self.writer.start()
+        self.listener.on_silence = self._cut_connections
         self.listener.start()
         await self.listener.first_lease(_FIRST_LEASE_S)
         partitions = asyncio.create_task(self._keep_partitions_ahead())
@@ -77,6 +80,7 @@ class Serving:
             await asyncio.gather(partitions, return_exceptions=True)
             await self.listener.close()
             await self.writer.close()
+            self.key_ring.close()
             self.registry.close()
             self.scoring_threads.shutdown(wait=False, cancel_futures=True)
             await asyncio.to_thread(self._database.close)
@@ -84,6 +88,11 @@ class Serving:
     def predicts_without_database(self) -> bool:
         """Say whether predictions go on while the database is away: models are in memory, and the spool takes rows."""
         return len(self.registry) > 0 and self.writer.is_spooling
+
+    def _cut_connections(self) -> None:
+        """Free the threads that wait for a database that says nothing any more."""
+        for database in (self._database, self._management_database):
+            database.cut_all()
 
     async def _keep_partitions_ahead(self) -> None:
         while True:

@@ -2,11 +2,13 @@
 
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from weakref import WeakSet
 
 import psycopg
-from sqlalchemy import URL, Engine, make_url
+from sqlalchemy import URL, Engine, event, make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session, create_engine
@@ -64,6 +66,21 @@ class Database:
                 "tcp_user_timeout": 10_000,
             },
         )
+        self._connections: WeakSet[psycopg.Connection] = WeakSet()
+        self._lock = threading.Lock()
+        event.listen(self.engine, "connect", self._connected)
+
+    def _connected(self, connection: psycopg.Connection, _: object) -> None:
+        with self._lock:
+            self._connections.add(connection)
+
+    def cut_all(self) -> None:
+        """Break every connection, for a server that has gone silent: threads that wait for it get OperationalError."""
+        with self._lock:
+            connections = list(self._connections)
+        for connection in connections:
+            with suppress(psycopg.Error, OSError):
+                cut(connection.fileno())
 
     @contextmanager
     def transaction(self) -> Iterator[Session]:

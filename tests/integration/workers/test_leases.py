@@ -88,6 +88,7 @@ def test_a_worker_whose_session_hangs_asks_or_refuses_but_never_answers_for_the_
         assert (refused.status, refused.deployment_id) == (503, None)
         assert refused.retry_after is not None
         assert project.ask_by_id(far, project.first).status == 200  # by its own id it goes on; the row is spooled
+        assert far.get("/api/projects").status_code == 503  # who waits in a thread is not left there
         passing[0].stalled = False
         asked.wait_for(project.second)
     later = asked.since(returned)
