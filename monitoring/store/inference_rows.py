@@ -147,7 +147,12 @@ def _decoded(batches: Iterable[pa.RecordBatch], decode: Callable[[pa.RecordBatch
 
 
 def _log_batch(batch: pa.RecordBatch, features: Sequence[FeatureSpec]) -> LogBatch:
-    return _answered(pl.DataFrame(pl.from_arrow(batch)), features, ("prediction", "score", "draw"))
+    return answered_batch(pl.DataFrame(pl.from_arrow(batch)), features)
+
+
+def answered_batch(rows: pl.DataFrame, features: Sequence[FeatureSpec]) -> LogBatch:
+    """Decode answered rows: columns inputs and bins (JSON text), prediction, score, draw."""
+    return _answered(rows, features, ("prediction", "score", "draw"))
 
 
 def _whole_batch(batch: pa.RecordBatch, features: Sequence[FeatureSpec]) -> WholeBatch:

@@ -7,19 +7,23 @@ import logging
 import threading
 import uuid
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
 
 from monitoring.counts import WindowCounts, count_window
+from monitoring.payloads import LogBatch
+from monitoring.pieces import Pieces
 from monitoring.profile import Profile
 from monitoring.store.database import Database
-from monitoring.store.inference_rows import LogReader, LogUnreadable, open_log
+from monitoring.store.few_rows import read_few, with_few_rows
+from monitoring.store.inference_rows import LogReader, LogUnreadable, answered_batch, open_log
 from monitoring.store.window_counts import limit_statements
 from monitoring.store.window_pieces import find_pieces, folded_counts
 from monitoring.windows import Window
@@ -93,21 +97,37 @@ def _read_folded(database: Database, passes: Sequence[Pass], statement_timeout_s
             limit_statements(session, statement_timeout_s)
             pieces = find_pieces(session, wanted)
             vectors = folded_counts(session, wanted, pieces)
+            few = _read_few(session, passes, pieces) if vectors else {}
     except SQLAlchemyError as error:
         said = str(getattr(error, "orig", None) or error).partition("\n")[0]
         return [Uncounted(f"the rollups could not be read: {said[:200]}") for _ in passes]
     return [
-        _part(one, its.raw, vectors.get(place)) for place, (one, its) in enumerate(zip(passes, pieces, strict=True))
+        _part(one, its.raw, vectors.get(place), few.get(place))
+        for place, (one, its) in enumerate(zip(passes, pieces, strict=True))
     ]
 
 
-def _part(one: Pass, raw: tuple[Window, ...], vector: NDArray[np.int64] | None) -> _Part | Uncounted:
-    if vector is None:
-        return _Part(one, raw, WindowCounts.empty(one.profile))
+def _read_few(session: Session, passes: Sequence[Pass], pieces: Sequence[Pieces]) -> dict[int, list[pl.DataFrame]]:
+    """Return the rows of passes that have few to read, by place: of one that is here nothing is left to read."""
+    wanted = [(one.deployment_id, one.window) for one in passes]
+    places = with_few_rows(session, wanted, pieces)
+    if not places:
+        return {}
+    rows = read_few(session, [wanted[place] for place in places], [pieces[place] for place in places])
+    return {place: [rows[at]] if at in rows else [] for at, place in enumerate(places)}
+
+
+def _part(
+    one: Pass, raw: tuple[Window, ...], vector: NDArray[np.int64] | None, few: list[pl.DataFrame] | None
+) -> _Part | Uncounted:
     try:
-        return _Part(one, raw, WindowCounts.from_vector(one.profile, vector))
+        folded = WindowCounts.empty(one.profile) if vector is None else WindowCounts.from_vector(one.profile, vector)
     except ValueError as error:
         return Uncounted(f"the rollups could not be read: {error}")
+    if few is None:
+        return _Part(one, raw, folded)
+    counted = _count(one, (answered_batch(rows, one.profile.features) for rows in few))
+    return counted if isinstance(counted, Uncounted) else _Part(one, (), folded + counted)
 
 
 def _count_until_failure(
@@ -121,11 +141,17 @@ def _count_until_failure(
     try:
         with _CONNECTIONS, open_log(database_url, statement_timeout_s=statement_timeout_s) as log:
             for place, part in _taken(waiting):
-                counted[place] = _count(log, part)
+                its = _count(part.of, _read(log, part))
+                counted[place] = its if isinstance(its, Uncounted) else part.folded + its
     except LogUnreadable as error:
         lost = [left for left, _ in _taken(waiting)] if place is None else [place]
         for failed in lost:
             counted[failed] = Uncounted(str(error))
+
+
+def _read(log: LogReader, part: _Part) -> Iterator[LogBatch]:
+    for stretch in part.raw:
+        yield from log.read(part.of.deployment_id, stretch, part.of.profile.features, inputs=part.of.inputs)
 
 
 def _taken(waiting: deque[tuple[int, _Part]]) -> Iterator[tuple[int, _Part]]:
@@ -136,11 +162,9 @@ def _taken(waiting: deque[tuple[int, _Part]]) -> Iterator[tuple[int, _Part]]:
             return
 
 
-def _count(log: LogReader, part: _Part) -> WindowCounts | Uncounted:
-    one = part.of
-    stretches = [log.read(one.deployment_id, raw, one.profile.features, inputs=one.inputs) for raw in part.raw]
+def _count(one: Pass, batches: Iterable[LogBatch]) -> WindowCounts | Uncounted:
     try:
-        return part.folded + count_window(one.profile, chain.from_iterable(stretches))
+        return count_window(one.profile, batches)
     except LogUnreadable:
         raise
     except Exception as error:  # rows that cannot be counted must not end the watch over other deployments
