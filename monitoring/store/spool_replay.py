@@ -188,8 +188,8 @@ def _tell_ledger(
         "FROM unnest(%s::timestamptz[], %s::bigint[], %s::bigint[]) AS told (minute, rows, already) "
         "ON CONFLICT (minute, worker_id) DO UPDATE SET replayed = kept.replayed + excluded.replayed, "
         "stored = kept.stored + excluded.stored, spooled = greatest(kept.spooled, kept.replayed + excluded.replayed), "
-        "served = greatest(kept.served, kept.stored + excluded.stored + kept.refused "
-        "+ greatest(kept.spooled, kept.replayed + excluded.replayed))",
+        "served = greatest(kept.served, "
+        "kept.stored + excluded.stored + kept.refused + kept.replayed + excluded.replayed)",
         [worker_id, minutes, [promised[minute] for minute in minutes], [already.get(m, 0) for m in minutes]],
     )
 

@@ -98,6 +98,9 @@ def segment_facts(database: Database) -> list[dict[str, Any]]:
 async def settled(writer: LogWriter) -> None:
     """Return once the spool is replayed and the ledger told."""
     async with asyncio.timeout(30):
-        assert writer.spool is not None
-        while not writer.is_up or writer.spool.figures.waiting_rows or not writer.tally.is_told:  # noqa: ASYNC110
+        while not (writer.is_up and writer.tally.is_told and _waiting_rows(writer) == 0):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
+
+
+def _waiting_rows(writer: LogWriter) -> int:
+    return writer.counters.backlog_rows + (writer.spool.figures.waiting_rows if writer.spool else 0)

@@ -22,7 +22,10 @@ from monitoring.store.inference_ids import Stamp, stamp
 from monitoring.store.migrate import migrate
 from tests.integration.serving.breaking import Relay, relay, wait_until, writer_backends
 from tests.integration.serving.log_rows import a_request, counted_rows, stored_ids
+from tests.integration.serving.spools import a_deployment, assert_balanced, settled, spooling
 from tests.integration.serving.test_log_writer import run, writing
+
+QUICK = WriterBounds(wait_s=0.5, tell_every_s=0.2)
 
 
 @pytest.fixture
@@ -75,9 +78,9 @@ def assert_each_is_stored_once(database: Database, deployment_id: uuid.UUID, ack
     assert set(acknowledged) <= set(stored)
 
 
-def test_killing_backends_loses_no_acknowledged_row(own_database: Database) -> None:
-    """kill -9 of a backend makes PostgreSQL restart and recover; the writer waits and goes on."""
-    deployment_id = uuid.uuid4()
+def test_killing_backends_refuses_nothing_and_loses_nothing(own_database: Database, tmp_path: Path) -> None:
+    """kill -9 of a backend makes PostgreSQL restart and recover; meanwhile rows go to the spool."""
+    deployment_id = a_deployment(own_database)
 
     def find_backend() -> int:
         while True:  # while PostgreSQL recovers, it lets nobody in
@@ -92,10 +95,16 @@ def test_killing_backends_loses_no_acknowledged_row(own_database: Database) -> N
             os.kill(await asyncio.to_thread(find_backend), signal.SIGKILL)
 
     async def test() -> list[str]:
-        async with writing(own_database) as writer:
-            return await append_while(writer, deployment_id, kill_twice())
+        async with spooling(own_database, tmp_path / "spool") as writer:
+            acknowledged = await append_while(writer, deployment_id, kill_twice())
+            await settled(writer)
+            assert writer.counters.refused_rows == 0
+            assert writer.counters.spooled_rows > 0
+            return acknowledged
 
     assert_each_is_stored_once(own_database, deployment_id, run(test))
+    total = assert_balanced(own_database)
+    assert total.open == total.in_spools == 0
 
 
 def test_a_commit_whose_answer_is_lost_counts_once(database: Database, short_folder: Path) -> None:
@@ -116,19 +125,34 @@ def test_a_commit_whose_answer_is_lost_counts_once(database: Database, short_fol
     assert counted_rows(database, deployment_id) == 5
 
 
-def test_connections_cut_at_random_lose_no_acknowledged_row(database: Database, short_folder: Path) -> None:
-    deployment_id = uuid.uuid4()
+@pytest.mark.parametrize("has_spool", [True, False])
+def test_connections_cut_at_random_lose_no_acknowledged_row(
+    database: Database, short_folder: Path, tmp_path: Path, *, has_spool: bool
+) -> None:
+    """Every third time in the moment of a commit, whose answer is lost."""
+    deployment_id = a_deployment(database)
 
     async def cut_often(passing: Relay) -> None:
         for cut in range(25):
             await asyncio.sleep(0.05 + cut * 0.007)
-            passing.cut()
+            if cut % 3 == 0:
+                passing.lose_next_commit_answer = True
+            else:
+                passing.cut()
 
     async def test() -> list[str]:
-        async with relay(database.url, short_folder) as (passing, url), writing(Database(url)) as writer:
-            return await append_while(writer, deployment_id, cut_often(passing))
+        async with (
+            relay(database.url, short_folder) as (passing, url),
+            spooling(Database(url), tmp_path) if has_spool else writing(Database(url), QUICK) as writer,
+        ):
+            acknowledged = await append_while(writer, deployment_id, cut_often(passing))
+            await settled(writer)
+            assert passing.commit_answers_lost > 2
+            return acknowledged
 
     assert_each_is_stored_once(database, deployment_id, run(test))
+    total = assert_balanced(database)
+    assert total.open == total.in_spools == 0
 
 
 def test_an_absent_database_refuses_within_the_bound_and_serves_again_when_back(

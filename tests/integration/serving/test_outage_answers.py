@@ -1,15 +1,14 @@
 """An outage as callers, probes and operators see it; `pilothouse ledger` proves that nothing is missing after it."""
 
 import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import httpx
 import psycopg
+from click.testing import CliRunner, Result
 from sqlalchemy import make_url, text
 
+from api.cli.main import main
 from api.settings import Settings
 from monitoring.store.database import Database
 from tests.integration.serving.breaking import until_true
@@ -29,14 +28,13 @@ def figure(base_url: str, name: str) -> float:
     return next(float(line.split()[1]) for line in lines if line.startswith(f"pilothouse_{name} "))
 
 
-def run_ledger(settings: Settings, *options: str) -> "subprocess.CompletedProcess[str]":
+def run_ledger(settings: Settings, *options: str) -> Result:
     """Run `pilothouse ledger` on the installation."""
-    environment = os.environ | {
+    environment = {
         "PILOTHOUSE_HOME": str(settings.home),
         "PILOTHOUSE_DATABASE_URL": settings.resolved_database_url(),
     }
-    command = [sys.executable, "-m", "api.cli.main", "ledger", *options]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    return CliRunner().invoke(main, ["ledger", *options], env=environment)
 
 
 def test_predictions_go_on_through_an_outage_and_every_row_is_accounted_for(
@@ -73,7 +71,7 @@ def test_predictions_go_on_through_an_outage_and_every_row_is_accounted_for(
     with database.transaction() as session:
         session.execute(text("DELETE FROM inference_log WHERE id = :id"), {"id": ids[5]})
     proof = run_ledger(settings)
-    assert proof.returncode == 1
+    assert proof.exit_code == 1
     assert "minutes do not balance" in proof.stdout
     assert "the log has" in proof.stderr
     assert "the counts say" in proof.stderr
