@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
@@ -13,7 +14,6 @@ from monitoring.latency import LatencyHistogram
 from monitoring.metrics import LabelCounts
 from monitoring.profile import Profile
 from monitoring.slices import Sums
-from monitoring.store.rollup_tables import Rollup
 
 Key = TypeVar("Key")
 _WIDTHS = {1: np.uint8, 2: np.uint16, 4: np.uint32, 8: np.int64}
@@ -22,7 +22,7 @@ COLUMNS = "log_rows, statuses, requests, failed, latency, counts, labels, correc
 
 
 class Row(Protocol):
-    """A row of `rollup`, as an object with COLUMNS: a `Rollup`, or a row of a SELECT."""
+    """A row of `rollup`, as an object with COLUMNS: a `Rollup`, a `Slice`, or a row of a SELECT."""
 
     log_rows: Any
     statuses: Any
@@ -36,9 +36,29 @@ class Row(Protocol):
     pairs: Any
 
 
-def encode(deployment_id: uuid.UUID, minutes: int, start: datetime, sums: Sums, *, folded_at: datetime) -> Rollup:
+@dataclass(frozen=True)
+class Slice:
+    """The columns of a row of `rollup`, by their names."""
+
+    deployment_id: uuid.UUID
+    minutes: int
+    start: datetime
+    log_rows: int
+    statuses: dict[str, int]
+    requests: int
+    failed: int
+    latency: bytes
+    counts: bytes | None
+    labels: int
+    correct: int
+    squared_error: float
+    pairs: list[list[Any]]
+    folded_at: datetime
+
+
+def encode(deployment_id: uuid.UUID, minutes: int, start: datetime, sums: Sums, *, folded_at: datetime) -> Slice:
     """Return the slice of `minutes` (1 or 60) that starts at `start` as it is stored."""
-    return Rollup(
+    return Slice(
         deployment_id=deployment_id,
         minutes=minutes,
         start=start,

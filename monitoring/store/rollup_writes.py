@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import Table, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import Session
 
 from monitoring.folding import HOUR, floor_hour
 from monitoring.profile import Profile
 from monitoring.store.rollup_due import minutes_kept_from
-from monitoring.store.rollup_rows import COLUMNS, add_up, encode
+from monitoring.store.rollup_rows import COLUMNS, Slice, add_up, encode
 from monitoring.store.rollup_tables import Rollup
 
 _REACHED = text("""
@@ -38,6 +38,7 @@ _FORGET = text("""
       AND EXISTS (SELECT FROM rollup AS hour WHERE hour.deployment_id = slice.deployment_id AND hour.minutes = 60
                   AND hour.start = date_trunc('hour', slice.start, 'UTC'))
 """)
+_KEY = ("deployment_id", "minutes", "start")
 
 
 @dataclass(frozen=True)
@@ -48,18 +49,16 @@ class Progress:
     after: Mapping[uuid.UUID, datetime]
 
 
-def put_slices(session: Session, slices: Sequence[Rollup]) -> None:
+def put_slices(session: Session, slices: Sequence[Slice]) -> None:
     """Store slices in the place of earlier ones; one that has lost rows since (they went by age) leaves those alone."""
     if not slices:
         return
-    statement = insert(Rollup)
+    table: Table = Rollup.__table__  # type: ignore[attr-defined]
+    statement = insert(table)
     put = {name: statement.excluded[name] for name in Rollup.model_fields if name not in _KEY}
-    kept = Rollup.__table__.c.log_rows <= statement.excluded.log_rows  # type: ignore[attr-defined]
-    rows = [one.model_dump() for one in sorted(slices, key=lambda one: (one.deployment_id, one.minutes, one.start))]
+    kept = table.c.log_rows <= statement.excluded.log_rows
+    rows = [vars(one) for one in sorted(slices, key=lambda one: (one.deployment_id, one.minutes, one.start))]
     session.execute(statement.on_conflict_do_update(index_elements=_KEY, set_=put, where=kept), rows)
-
-
-_KEY = ("deployment_id", "minutes", "start")
 
 
 def move_progress(session: Session, reached: Mapping[uuid.UUID, datetime], touched: Collection[uuid.UUID]) -> Progress:
