@@ -8,8 +8,8 @@ import json
 import statistics
 import sys
 import tempfile
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from http.client import HTTPConnection
 from pathlib import Path
@@ -33,32 +33,29 @@ def ask(connection: HTTPConnection, method: str, path: str) -> Any:
     return body
 
 
-def client(port: int, model: str, frame: str, until: float, latencies: list[float]) -> None:
-    """Predict again and again until time is up."""
+def client(port: int, model: str, frame: str, until: float) -> list[float]:
+    """Predict again and again until time is up; return the latencies in seconds."""
     connection = HTTPConnection("127.0.0.1", port, timeout=60)
     path = f"/3/Predictions/models/{quote(model)}/frames/{quote(frame)}"
+    latencies = []
     while (began := time.perf_counter()) < until:
         made = ask(connection, "POST", path)
         name = made["predictions_frame"]["name"]
         ask(connection, "GET", f"/3/Frames/{quote(name)}?row_count=1")
         latencies.append(time.perf_counter() - began)
     connection.close()
+    return latencies
 
 
 def load(port: int, model: str, frames: list[str], seconds: float) -> Outcome:
     """Run a client for each frame; return what came of them all."""
-    latencies: list[float] = []
     began = time.perf_counter()
-    given = (port, model)
-    clients = [threading.Thread(target=client, args=(*given, frame, began + seconds, latencies)) for frame in frames]
-    for each in clients:
-        each.start()
-    for each in clients:
-        each.join()
+    with ThreadPoolExecutor(len(frames)) as pool:
+        running = [pool.submit(client, port, model, frame, began + seconds) for frame in frames]
+        latencies = sorted(latency for each in running for latency in each.result())
     took = time.perf_counter() - began
-    ordered = sorted(latencies)
-    p50, p99 = statistics.median(ordered), ordered[int(len(ordered) * 0.99)]
-    return Outcome(len(ordered), 0, took, 1000 * p50, 1000 * p99)
+    p50, p99 = statistics.median(latencies), latencies[int(len(latencies) * 0.99)]
+    return Outcome(len(latencies), 0, took, 1000 * p50, 1000 * p99)
 
 
 def main(asked: dict[str, Any]) -> list[dict[str, Any]]:

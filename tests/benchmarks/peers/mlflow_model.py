@@ -19,7 +19,8 @@ def main(mojo: str, folder: str, port: int) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         h2o.init(ip="127.0.0.1", port=port, ice_root=scratch, log_dir=scratch, name=f"peer-{port}", **INIT)
         try:
-            mlflow.h2o.save_model(h2o.upload_mojo(mojo), folder)
+            # told what it needs, mlflow starts no second cluster to find out
+            mlflow.h2o.save_model(h2o.upload_mojo(mojo), folder, pip_requirements=["h2o"])
         finally:
             h2o.cluster().shutdown()
     settings = Path(folder) / "model.h2o" / "h2o.yaml"

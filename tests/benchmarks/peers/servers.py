@@ -46,7 +46,9 @@ def mlflow(model: TrainedModel) -> Iterator[int]:
         saved = Path(folder) / "model"
         variables = environment.variables
         save = [environment.python, _HERE / "mlflow_model.py", model.mojo, saved, str(h2o_port)]
-        subprocess.run(save, env=variables, cwd=folder, check=True, capture_output=True)
+        done = subprocess.run(save, env=variables, cwd=folder, check=False, capture_output=True, text=True)
+        if done.returncode != 0:
+            raise RuntimeError(f"The model could not be saved:\n{done.stderr[-3000:]}")
         program = str(environment.folder / "bin" / "mlflow")
         command = [program, "models", "serve", "-m", str(saved), "-p", str(port), "--env-manager", "local"]
         with _running(command, Path(folder), variables, f"http://127.0.0.1:{port}/ping"):
