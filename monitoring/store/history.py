@@ -21,8 +21,6 @@ _STATEMENTS = {
     " ORDER BY id LIMIT :batch)",
     "acks": "DELETE FROM change_ack WHERE (change_id, worker_id) IN (SELECT change_id, worker_id FROM change_ack"
     " WHERE acked_at < :before ORDER BY change_id, worker_id LIMIT :batch)",
-    "segments": "DELETE FROM spool_segment WHERE id IN (SELECT id FROM spool_segment WHERE finished_at < :before"
-    " ORDER BY id LIMIT :batch)",
 }
 KINDS = tuple(_STATEMENTS)
 

@@ -34,10 +34,12 @@ FROM log_ledger AS ledger LEFT JOIN api_worker AS worker ON worker.id = ledger.w
 WHERE minute >= :since AND minute < :until
 GROUP BY ledger.worker_id, worker.host, worker.pid, 4 ORDER BY min(minute), ledger.worker_id
 """)
+# Rows from before the ledger may have been removed since: what tells of those has no writer's minute to stand in.
 _FIRST = text("""
-SELECT min(minute) + CASE WHEN EXISTS (SELECT FROM inference_count WHERE minute < (SELECT min(minute) FROM log_ledger))
-                          THEN interval '1 minute' ELSE interval '0' END
-FROM log_ledger
+SELECT first + CASE WHEN EXISTS (SELECT FROM inference_count WHERE minute < first)
+                      OR EXISTS (SELECT FROM log_ledger WHERE minute < first)
+                    THEN interval '1 minute' ELSE interval '0' END
+FROM (SELECT min(minute) AS first FROM log_ledger WHERE worker_id <> :remover) AS writers
 """)
 _SPOOL = text("SELECT coalesce(sum(set_aside), 0), coalesce(sum(torn_records), 0) FROM spool_segment")
 
@@ -151,7 +153,7 @@ class Balance:
 
 def first_minute(session: Session) -> datetime | None:
     """Return from when on the ledger is complete: an older version may have written log rows before."""
-    found: datetime | None = session.execute(_FIRST).scalar_one()
+    found: datetime | None = session.execute(_FIRST, {"remover": REMOVER}).scalar_one()
     return found
 
 

@@ -31,7 +31,6 @@ _OTHERS = """
     INSERT INTO notice (id, project_id, kind, facts, created_at) VALUES (:id, :project, 'test', '{}', :at);
     INSERT INTO api_worker (id, host, pid, started_at, lease_until) VALUES (:id, 'h', 1, :at, :at);
     INSERT INTO change_ack (change_id, worker_id, acked_at) VALUES (:id, :id, :at);
-    INSERT INTO spool_segment (id, worker_id, finished_at) VALUES (:id, :id, :at);
     INSERT INTO alert_event (id, project_id, rule_id, phase_before, phase, reason, detail, evaluations, first_at,
       last_at)
     VALUES (:id, :project, :id, 'ok', 'ok', 'below_threshold', '', 1, :old, :at)
@@ -76,7 +75,7 @@ def test_resolved_alerts_go_with_all_that_was_told_of_them(database: Database, s
     assert one(database, "SELECT count(*) FROM alert WHERE resolved_at < :at AND state = 'resolved'", at=BEFORE) == 1
 
 
-def test_tests_of_channels_workers_acks_and_segments_go(database: Database, subject: Subject) -> None:
+def test_tests_of_channels_workers_and_acks_go(database: Database, subject: Subject) -> None:
     ids = [uuid.uuid4() for _ in range(2)]
     with database.transaction() as session:
         for statement in _OTHERS.split(";"):
@@ -84,7 +83,7 @@ def test_tests_of_channels_workers_acks_and_segments_go(database: Database, subj
                 given = {"id": identifier, "project": subject.project_id, "at": at, "old": OLD}
                 session.execute(text(statement), given)
     assert forget_all(database) == {"alerts": 0} | dict.fromkeys(KINDS[1:], 1)
-    assert count(database, "notice", "api_worker", "change_ack", "spool_segment", "alert_event") == [1, 1, 1, 1, 1]
+    assert count(database, "notice", "api_worker", "change_ack", "alert_event") == [1, 1, 1, 1]
     assert forget_all(database) == dict.fromkeys(KINDS, 0)
 
 

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from monitoring.store.database import Database
+from monitoring.store.ledger import first_minute, read_balance
 from monitoring.store.projects import delete_project
 from monitoring.store.retention import DayKept, ExpiredDay, LetGo
 from tests.integration.retention.days import (
@@ -22,6 +23,7 @@ from tests.integration.retention.days import (
     removed,
     replay_marks,
 )
+from tests.integration.rollups.log import store
 from tests.logged_requests import Sent, log_requests
 
 TODAY = NOW.replace(hour=0, minute=0)
@@ -35,8 +37,8 @@ def subject(database: Database) -> Subject:
 def test_a_day_goes_when_the_days_to_keep_have_passed_since_its_end(database: Database, subject: Subject) -> None:
     by_setting, for_good = Subject(database, days=None), Subject(database, days=3650)
     for one_of in (subject, by_setting, for_good):
-        for days in range(1, 7):
-            one_of.log(TODAY - timedelta(days=days), hours=2)
+        sent = [Sent(TODAY - timedelta(days=days)) for days in range(1, 7)]
+        store(database, one_of.deployment_id, sent)
 
     def expired(**given: int) -> dict[date, set[uuid.UUID]]:
         return {found.day: set(found.project_ids) for found in find(database, **given)}
@@ -66,6 +68,31 @@ def test_a_whole_day_is_dropped_and_accounted_for_and_its_rollups_stay(database:
     assert go(database, expired) == LetGo()
     fold(database)
     assert subject.count() == after
+
+
+def test_the_ledger_balances_before_and_after(database: Database, subject: Subject) -> None:
+    before_the_ledger = subject.log(DAY - timedelta(days=3), hours=6)
+    gone = subject.log(DAY - timedelta(days=2))
+    Subject(database, days=30).log(DAY - timedelta(days=2), seed=4)
+    fold(database)
+    with database.transaction() as session:
+        session.execute(
+            text(
+                "INSERT INTO log_ledger (minute, worker_id, served, stored) SELECT minute, gen_random_uuid(),"
+                " sum(row_count), sum(row_count) FROM inference_count WHERE minute >= :start GROUP BY minute"
+            ),
+            {"start": DAY - timedelta(days=2)},
+        )
+    for expired in find(database):
+        go(database, expired)
+    assert removed(database) == len(before_the_ledger) + len(gone)
+    with database.transaction() as session:
+        since = first_minute(session)
+    with database.transaction() as session:
+        balance = read_balance(session, DAY - timedelta(days=2, minutes=-1), NOW)
+    assert since == DAY - timedelta(days=2, minutes=-1)
+    assert balance.faulty == []
+    assert sum(minute.account.removed for minute in balance.minutes) < removed(database)
 
 
 def test_rows_of_a_project_that_keeps_them_longer_stay(database: Database, subject: Subject) -> None:
