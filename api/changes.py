@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 _PAUSE_S = 0.25
 _RECHECK_S = 30.0
+_RENEW_S, _ANSWER_S = 2.5, 5.0  # at most, however long the lease
 _LEAVE_S = 2.0
 _SILENCES = 2  # connections in a row that nobody answers: the server is not merely slow
 _T = TypeVar("_T")
@@ -113,7 +114,7 @@ class ChangeListener:
             self._spawn(self._registry.refresh_active())
             self._spawn(self._acknowledge(waited_for))
             while True:
-                async for notification in connection.notifies(timeout=self._lease.length_s / 4):
+                async for notification in connection.notifies(timeout=min(_RENEW_S, self._lease.length_s / 4)):
                     self._hear(notification.payload)
                 await self._renew(connection)
 
@@ -128,10 +129,10 @@ class ChangeListener:
         self._leased.set()
 
     async def _answered(self, connection: _Connection, work: Coroutine[Any, Any, _T]) -> _T:
-        """Return what the database answers; cut a connection over which none comes for a quarter of the lease."""
+        """Return what the database answers; cut a connection over which none comes for half the lease, or long."""
         working = asyncio.create_task(work)
         try:
-            await asyncio.wait({working}, timeout=self._lease.length_s / 4)
+            await asyncio.wait({working}, timeout=min(_ANSWER_S, self._lease.length_s / 2))
         finally:
             if not working.done():
                 cut(connection.fileno())
