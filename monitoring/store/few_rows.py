@@ -47,7 +47,7 @@ def with_few_rows(session: Session, wanted: Sequence[Wanted], pieces: Sequence[P
 
 
 def read_few(session: Session, wanted: Sequence[Wanted], pieces: Sequence[Pieces]) -> dict[int, pl.DataFrame]:
-    """Return the answered rows of the windows' raw stretches by place, as `answered_batch` takes them; none: left out."""
+    """Return the answered rows of the windows' raw stretches by place, as `answered_batch` takes them."""
     rows = read_rows(session, _ROWS, raw_parameters(wanted, pieces))
     return {
         place: pl.DataFrame([tuple(row)[1:] for row in its], schema=_SCHEMA, orient="row")
