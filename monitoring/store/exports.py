@@ -10,10 +10,10 @@ import pyarrow as pa
 from adbc_driver_manager import AdbcConnection, AdbcStatement
 from adbc_driver_postgresql import StatementOptions
 
-from monitoring.log_archive import Archive
+from monitoring.log_archive import Archive, without_credentials
 from monitoring.store.clock import database_time
 from monitoring.store.database import Database
-from monitoring.store.retention import Export, check_folded, next_part, project_deployments
+from monitoring.store.retention import DayKept, Export, check_folded, next_part, project_deployments
 
 _BATCH_BYTES = 2 << 20
 _CONNECT_TIMEOUT_S = 10
@@ -26,11 +26,15 @@ _COLUMNS = (
 )
 
 
+class ExportFailed(DayKept):
+    """Why the rows of a day are not in a file; it tells no credentials that the address holds."""
+
+
 def export_rows(database: Database, address: str, project_id: uuid.UUID, day: date) -> Export:
     """Write a project's day to `<address>/<project_id>/<day>.parquet`, read it back, and put a manifest beside it.
 
     A later export of the same day, of rows that came after it had been let go, gets a name of its own (`<day>-2`).
-    Raises DayKept for a day that is not folded, log_archive.NotVerified, and what the address's file system raises.
+    Raises DayKept for a day that is not folded, and ExportFailed.
     """
     with database.transaction() as session:
         deployment_ids = project_deployments(session, project_id)
@@ -38,8 +42,12 @@ def export_rows(database: Database, address: str, project_id: uuid.UUID, day: da
         part, now = next_part(session, project_id, day), database_time(session)
     facts = {"project_id": str(project_id), "day": str(day), "part": part, "exported_at": _iso(now)}
     name = f"{project_id}/{day}{'' if part == 1 else f'-{part}'}"
-    with open_day(database.url, deployment_ids, day) as batches:
-        kept = Archive(address).keep(name, batches, facts)
+    try:
+        with open_day(database.url, deployment_ids, day) as batches:
+            kept = Archive(address).keep(name, batches, facts)
+    except Exception as error:  # any file system's own; its text may quote the address
+        told = without_credentials(f"{type(error).__name__}: {error}")[:300]
+        raise ExportFailed(f"{day} of project {project_id} could not be exported: {told}") from None
     return Export(project_id, part, kept.address, kept.rows, kept.sha256, kept.fingerprint)
 
 

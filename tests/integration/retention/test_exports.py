@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import traceback
 import uuid
 from datetime import date
 from pathlib import Path
@@ -14,9 +15,9 @@ from fsspec.implementations.memory import MemoryFileSystem
 from sqlalchemy import text
 from sqlmodel import select
 
-from monitoring.log_archive import NotVerified, without_credentials
+from monitoring.log_archive import without_credentials
 from monitoring.store.database import Database
-from monitoring.store.exports import export_rows
+from monitoring.store.exports import ExportFailed, export_rows
 from monitoring.store.ledger_tables import LogExport
 from monitoring.store.retention import DayKept, ExpiredDay, LetGo
 from tests.integration.retention.days import DAY, Subject, find, fold, go, one, removed, replay_marks
@@ -156,14 +157,23 @@ def test_any_fsspec_address_serves_and_what_is_not_there_afterwards_is_noticed(
     with fsspec.open(export.address, "rb") as file:
         assert hashlib.sha256(file.read()).hexdigest() == export.sha256
     fsspec.register_implementation("lossy", Lossy)
-    with pytest.raises(NotVerified, match="other bytes"):
+    with pytest.raises(ExportFailed, match="other bytes"):
         export_rows(database, "lossy://logs", subject.project_id, expired.day)
     assert [path for path in Lossy.store if path.endswith(".json")] == []
     assert subject.count()[0] == len(rows)
 
 
-def test_credentials_in_addresses_are_not_told() -> None:
-    told = without_credentials("Cannot reach ftp://me:secret@host/a or s3://key@bucket")
+@pytest.mark.usefixtures("rows")
+def test_an_export_that_fails_says_why_and_no_password(database: Database, subject: Subject, tmp_path: Path) -> None:
+    day = only(database).day
+    (tmp_path / "taken").write_text("a file, where a folder is wanted")
+    with pytest.raises(ExportFailed, match=f"{day} of project .* could not be exported: FileExistsError|NotADirectory"):
+        export_rows(database, str(tmp_path / "taken"), subject.project_id, day)
+    address = "ftp://me:s3cret@127.0.0.1:1/logs"
+    with pytest.raises(ExportFailed, match="ConnectionRefusedError") as failed:
+        export_rows(database, address, subject.project_id, day)
+    assert "s3cret" not in "".join(traceback.format_exception(failed.value))
+    told = without_credentials("Cannot reach ftp://me:s3cret@host/a or s3://key@bucket")
     assert told == "Cannot reach ftp://********@host/a or s3://********@bucket"
 
 
