@@ -10,6 +10,7 @@ from typing import Any
 
 from api.errors import Unavailable
 from api.service_time import ServiceTime
+from api.turnstile import Turnstile
 
 SMALL_BYTES = 64 * 1024
 """Bodies up to here are worked off in the event loop; larger ones are counted by their bytes."""
@@ -17,6 +18,7 @@ RETRY_AFTER_S = 1
 
 _CALLERS = 64  # so many patient callers, each with one request, are never turned away...
 _CALLERS_QUEUE = 16  # ... as long as their queue is no longer than so many times the setting
+_BEGUN_A_TURN = 12
 _SAMPLE = 32
 _STARVED = 3.0  # time without the processor counts, up to so many times that with it: else something else is waited for
 _MOST_IN_THREADS = 64
@@ -80,6 +82,7 @@ class Admission:
         processor_clock: Callable[[], float] = time.thread_time,
     ) -> None:
         self.service_time = ServiceTime()
+        self.turnstile = Turnstile(_BEGUN_A_TURN)
         self.at_hand = 0
         self.at_hand_s = 0.0
         self.in_threads = 0

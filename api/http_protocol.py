@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections import deque
+from functools import partial
 from typing import Any, Final, cast
 from urllib.parse import unquote
 
@@ -148,6 +149,12 @@ class BoundedProtocol(HttpToolsProtocol):
             self._turn_away(cycle)
         else:
             cycle.take(ticket)
+            self._admission.turnstile.enter(partial(self._start, cycle))
+
+    def _start(self, cycle: RequestCycle) -> None:
+        if cycle.disconnected and cycle.ticket is not None:
+            cycle.ticket.close()  # gone before its turn came: nobody waits for the answer
+        else:
             self._start_asgi_task(cycle, self.app)
 
     def _turn_away(self, cycle: RequestCycle) -> None:

@@ -20,6 +20,7 @@ from monitoring.store.database import Database
 from monitoring.store.keys import create_key
 from monitoring.store.migrate import migrate
 from monitoring.store.tables import Project
+from tests.benchmarks.api_process import WITHOUT_LOG
 from tests.h2o_models import TrainedModels, trained_models
 from tests.integration.serving.conftest import store_model
 
@@ -66,8 +67,8 @@ def own_database() -> Iterator[Database]:
 
 
 @contextmanager
-def installation() -> Iterator[Installation]:
-    """Start everything, and stop it at the end."""
+def installation(*, logs: bool = True) -> Iterator[Installation]:
+    """Start everything, and stop it at the end; without `logs` predictions are answered and kept nowhere."""
     models = trained_models()
     with own_database() as database, tempfile.TemporaryDirectory(prefix="pilothouse-home-") as home:
         with database.transaction() as session:
@@ -76,7 +77,8 @@ def installation() -> Iterator[Installation]:
             session.add(project)
         port = free_port()
         environment = os.environ | {"PILOTHOUSE_HOME": home, "PILOTHOUSE_DATABASE_URL": database.url}
-        running = subprocess.Popen([sys.executable, "-m", "tests.benchmarks.api_process", str(port)], env=environment)
+        command = [sys.executable, "-m", "tests.benchmarks.api_process", str(port), *([] if logs else [WITHOUT_LOG])]
+        running = subprocess.Popen(command, env=environment)
         headers = {"Authorization": f"Bearer {key}"}
         try:
             with httpx.Client(base_url=f"http://127.0.0.1:{port}", headers=headers, timeout=60) as client:
