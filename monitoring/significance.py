@@ -18,7 +18,7 @@ def p_value(expected_counts: ArrayLike, actual_counts: ArrayLike) -> float:
     Pearson's chi-square of homogeneity over the bins that either side reaches. Where few rows are expected it takes
     single rows for much; so a bin whose difference has a variance below one row counts as if it had one row's, and
     counts for that share of a degree of freedom. PSI's own tail is no use there: of windows of 100 rows without drift
-    it calls half of the features with 30 labels drifted at 1 %. ValueError when one side has no rows.
+    it calls most features with 30 labels drifted at 1 %. ValueError when one side has no rows.
     """
     expected = np.asarray(expected_counts, dtype=np.float64)
     actual = np.asarray(actual_counts, dtype=np.float64)

@@ -95,8 +95,10 @@ def test_a_run_is_followed_from_asking_to_result(client: httpx.Client, flows_dat
     assert drift["inference_rows"] == done["result"]["inference_rows"] == 500
     assert drift["features"]["n00"]["status"] == "high"
     assert set(drift["features"]["n00"]) == {
-        "psi", "status", "critical_value", "missing_share", "unseen_share", "importance"
+        "psi", "status", "critical_value", "missing_share", "unseen_share", "p_value", "q_value", "importance"
     }  # fmt: skip
+    assert "n00" in drift["drifted_features"]
+    assert drift["weighted_psi"] is None
     assert drift["history"] == [done["result"]]
     report = client.get(f"{path}/report")
     assert report.headers["content-type"].startswith("text/html")

@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -71,6 +72,15 @@ def test_a_result_comes_back_as_it_was_measured(database: Database, deployment_i
     assert (result.overall_status, result.overall_psi) == (measurement.overall_status, measurement.overall_psi)
     assert (result.window_start, result.window_end, result.computed_at) == (WINDOW.start, WINDOW.end, NOW)
     assert result.inference_rows == 200
+
+
+def test_a_weighted_mean_is_kept_where_there_is_one(database: Database, deployment_id: uuid.UUID) -> None:
+    weighted = replace(measurement_of(database, deployment_id, 200), weighted_psi=0.125)
+    with database.transaction() as session:
+        record_result(session, deployment_id, weighted, WINDOW, flow_run_id=None, computed_at=NOW)
+        result = latest_result(session, deployment_id)
+    assert result is not None
+    assert result.weighted_psi == 0.125
 
 
 def test_a_flow_run_that_records_again_replaces_its_row(
