@@ -194,7 +194,7 @@ class LogWriter:
                 await self._create_partitions(batch)
             case psycopg.errors.UniqueViolation() if not all(request.is_free for request in batch.requests):
                 pass  # what was spooled meanwhile has come to the log already; the others are stored without it
-            case psycopg.Error() if batch.xid is not None or not is_about_the_rows(error):
+            case Exception() if batch.xid is not None or not is_about_the_rows(error):
                 await self._disconnect(error)
             case _:
                 self._split(batch, error)
