@@ -18,7 +18,7 @@ from tests.benchmarks.peers.environments import peer_environment
 from tests.h2o_models import TrainedModel
 from tests.h2o_training import free_port_pair
 
-_START_S = 120.0
+_START_S = 300.0
 _HERE = Path(__file__).parent
 
 
@@ -46,13 +46,16 @@ def mlflow(model: TrainedModel) -> Iterator[int]:
         saved = Path(folder) / "model"
         variables = environment.variables
         save = [environment.python, _HERE / "mlflow_model.py", model.mojo, saved, str(h2o_port)]
-        done = subprocess.run(save, env=variables, cwd=folder, check=False, capture_output=True, text=True)
-        if done.returncode != 0:
-            raise RuntimeError(f"The model could not be saved:\n{done.stderr[-3000:]}")
         program = str(environment.folder / "bin" / "mlflow")
         command = [program, "models", "serve", "-m", str(saved), "-p", str(port), "--env-manager", "local"]
-        with _running(command, Path(folder), variables, f"http://127.0.0.1:{port}/ping"):
-            yield port
+        try:
+            done = subprocess.run(save, env=variables, cwd=folder, check=False, capture_output=True, text=True)
+            if done.returncode != 0:
+                raise RuntimeError(f"The model could not be saved:\n{done.stderr[-3000:]}")
+            with _running(command, Path(folder), variables, f"http://127.0.0.1:{port}/ping"):
+                yield port
+        finally:
+            _end_cluster(f"peer-{h2o_port}")
 
 
 def columns(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,6 +88,14 @@ def _running(command: list[str], folder: Path, variables: dict[str, str], ready:
             yield
         finally:
             _end(server)
+
+
+def _end_cluster(name: str) -> None:
+    """End the H2O cluster of a name, which outlives whoever started it and failed."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error):
+            if name in process.cmdline():
+                process.kill()
 
 
 def _end(server: "subprocess.Popen[bytes]") -> None:
