@@ -23,7 +23,7 @@ settings.load_profile("shared machine")
 
 # What trains the models comes first, then what takes longest: what comes last would leave a process idle.
 _FLOWS = "tests/integration/flows/"
-_FIRST = ("tests/integration/scoring/", "tests/e2e/", _FLOWS)
+_FIRST = ("tests/integration/scoring/", "tests/e2e/", "tests/chaos/", _FLOWS)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
