@@ -1,26 +1,36 @@
-"""Saves a MOJO as a model of mlflow's h2o flavor: run inside mlflow's environment, with nothing of ours.
+"""Saves a model of mlflow's h2o flavor: run inside mlflow's environment, with nothing of ours.
 
-Arguments: the MOJO, the folder to write, the port of the H2O cluster that serving will start.
+The flavor keeps H2O's binary of a model, and a MOJO that was loaded into a cluster cannot be kept so (H2O saves it
+without its content). So the same kind of forest is trained on the reference: as many trees, as deep.
+Arguments: the reference, its target, the row to be asked (JSON; says which columns are text), the folder to write, the
+port of the H2O cluster that serving will start.
 """
 
+import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import h2o
 import mlflow.h2o
 import yaml
+from h2o.estimators import H2OGradientBoostingEstimator
 
 INIT = {"nthreads": 2, "max_mem_size": "1G", "bind_to_localhost": True, "verbose": False}
 
 
-def main(mojo: str, folder: str, port: int) -> None:
-    """Load the MOJO into a cluster and save it from there, as a model trained there would be."""
+def main(reference: str, target: str, row: dict[str, Any], folder: str, port: int) -> None:
+    """Train in a cluster and save from there."""
     with tempfile.TemporaryDirectory() as scratch:
         h2o.init(ip="127.0.0.1", port=port, ice_root=scratch, log_dir=scratch, name=f"peer-{port}", **INIT)
         try:
+            types = {name: "enum" if isinstance(value, str) else "numeric" for name, value in row.items()}
+            frame = h2o.upload_file(reference, col_types=types | {target: "enum"})
+            forest = H2OGradientBoostingEstimator(ntrees=20, max_depth=4, seed=1)
+            forest.train(x=list(row), y=target, training_frame=frame)
             # told what it needs, mlflow starts no second cluster to find out
-            mlflow.h2o.save_model(h2o.upload_mojo(mojo), folder, pip_requirements=["h2o"])
+            mlflow.h2o.save_model(forest, folder, pip_requirements=["h2o"])
         finally:
             h2o.cluster().shutdown()
     settings = Path(folder) / "model.h2o" / "h2o.yaml"
@@ -30,4 +40,4 @@ def main(mojo: str, folder: str, port: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], json.loads(sys.argv[3]), sys.argv[4], int(sys.argv[5]))

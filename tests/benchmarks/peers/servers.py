@@ -39,13 +39,14 @@ def mlserver(model: TrainedModel, *, parallel_workers: int) -> Iterator[int]:
 
 
 @contextmanager
-def mlflow(model: TrainedModel) -> Iterator[int]:
+def mlflow(model: TrainedModel, row: Mapping[str, Any]) -> Iterator[int]:
     """Serve the model by `mlflow models serve` with the h2o flavor; yield the port."""
     environment, port, h2o_port = peer_environment("mlflow"), free_port(), free_port_pair()
     with tempfile.TemporaryDirectory(prefix="pilothouse-mlflow-") as folder:
         saved = Path(folder) / "model"
         variables = environment.variables
-        save = [environment.python, _HERE / "mlflow_model.py", model.mojo, saved, str(h2o_port)]
+        told = [str(model.reference), model.target, json.dumps(row), str(saved), str(h2o_port)]
+        save = [str(environment.python), str(_HERE / "mlflow_model.py"), *told]
         program = str(environment.folder / "bin" / "mlflow")
         command = [program, "models", "serve", "-m", str(saved), "-p", str(port), "--env-manager", "local"]
         try:
