@@ -25,8 +25,8 @@ def main(reference: str, target: str, row: dict[str, Any], folder: str, port: in
     with tempfile.TemporaryDirectory() as scratch:
         h2o.init(ip="127.0.0.1", port=port, ice_root=scratch, log_dir=scratch, name=f"peer-{port}", **INIT)
         try:
-            types = {name: "enum" if isinstance(value, str) else "numeric" for name, value in row.items()}
-            frame = h2o.upload_file(reference, col_types=types | {target: "enum"})
+            # types as H2O guesses them, since the flavor lets it guess those of a request, too
+            frame = h2o.upload_file(reference, col_types={target: "enum"})
             forest = H2OGradientBoostingEstimator(ntrees=20, max_depth=4, seed=1)
             forest.train(x=list(row), y=target, training_frame=frame)
             # told what it needs, mlflow starts no second cluster to find out
