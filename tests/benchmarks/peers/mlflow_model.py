@@ -2,7 +2,7 @@
 
 The flavor keeps H2O's binary of a model, and a MOJO that was loaded into a cluster cannot be kept so (H2O saves it
 without its content). So the same kind of forest is trained on the reference: as many trees, as deep.
-Arguments: the reference, its target, the row to be asked (JSON; says which columns are text), the folder to write, the
+Arguments: the reference, its target, the row to be asked (JSON; its names are the features), the folder to write, the
 port of the H2O cluster that serving will start.
 """
 
