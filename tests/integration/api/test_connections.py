@@ -20,7 +20,7 @@ from tests.integration.api.serving import served
 
 MB = 2**20
 MOST = 12
-PREDICT = f"/api/mlops/deployments/{uuid.uuid4()}/predict"
+PREDICT = "/api/mlops/deployments/01939a64-0000-7000-8000-000000000001/predict"
 
 
 @pytest.fixture(scope="module")
