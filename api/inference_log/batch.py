@@ -8,12 +8,13 @@ from typing import Literal
 
 import psycopg
 
+from api.inference_log.exchange import copy_in_one_transaction
 from api.inference_log.rows import COLUMNS, LoggedRequest
 from api.inference_log.tally import MINUTE_US, Tally
 
 Ending = Literal["stored", "spooled"]
 
-_COPY = f"COPY inference_log ({COLUMNS}) FROM STDIN"
+_COPY = f"SELECT pg_current_xact_id()::text; COPY inference_log ({COLUMNS}) FROM STDIN".encode()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -85,12 +86,11 @@ class Batch:
         that workers wait for each other only for the length of a commit, and never in a circle.
         """
         lines = b"".join([request.rows.copy_lines() for request in self.requests])
-        async with connection.transaction(), connection.cursor() as cursor:
-            async with cursor.copy(_COPY) as copy:
-                await copy.write(lines)
-            await cursor.execute(b"%b;%b" % (self._add_counts(), tally.statement(minutes, self._stored())))
-            cursor.nextset()
-            [self.xid] = await cursor.fetchone() or [None]
+        query = b"%b;%b;%b" % (_COPY, self._add_counts(), tally.statement(minutes, self._stored()))
+        await copy_in_one_transaction(connection, query, lines, self._note)
+
+    def _note(self, xid: str | None) -> None:
+        self.xid = xid
 
     def _stored(self) -> dict[int, int]:
         stored: dict[int, int] = {}

@@ -93,7 +93,7 @@ class Tally:
     def statement(self, minutes: Iterable[int], stored: Mapping[int, int]) -> bytes:
         """Return the SQL that tells the ledger these minutes, and that `stored` rows join the log in its transaction.
 
-        It returns the transaction's id. `stored` in the ledger excludes what was refused all the same.
+        `stored` in the ledger excludes what was refused all the same.
         """
         values = ",".join(self._values(minute, stored.get(minute, 0)) for minute in sorted({*minutes, *stored}))
         return (
@@ -104,7 +104,7 @@ class Tally:
             "stored = kept.stored + excluded.stored - greatest(0, excluded.refused_stored - kept.refused_stored), "
             "spooled = greatest(kept.spooled, excluded.spooled), refused = greatest(kept.refused, excluded.refused), "
             "refused_stored = greatest(kept.refused_stored, excluded.refused_stored), "
-            "shed = greatest(kept.shed, excluded.shed) RETURNING pg_current_xact_id()::text"
+            "shed = greatest(kept.shed, excluded.shed)"
         ).encode()
 
     def _values(self, minute: int, stored: int) -> str:

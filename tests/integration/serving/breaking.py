@@ -23,6 +23,9 @@ def through(url: str, folder: Path) -> str:
     return make_url(url).set(query={"host": str(folder)}).render_as_string(hide_password=False)
 
 
+_COPY_DONE = b"c\0\0\0\4"  # the last that a client sends of a log batch: the commit follows by itself
+
+
 class Relay:
     """Passes bytes between clients and PostgreSQL until told to misbehave."""
 
@@ -70,7 +73,7 @@ class Relay:
             while data := await source.read(65536):
                 while self.stalled:  # noqa: ASYNC110 - another thread may set it
                     await asyncio.sleep(0.01)
-                if from_client and self.lose_next_commit_answer and b"COMMIT" in data:
+                if from_client and self.lose_next_commit_answer and _COPY_DONE in data:
                     self.lose_next_commit_answer, self._muted = False, True
                 if self._muted and not from_client:
                     continue
