@@ -21,9 +21,17 @@ keep_bytecode()
 settings.register_profile("shared machine", deadline=None)  # no test asks for time: other work may take the cores
 settings.load_profile("shared machine")
 
-# What trains the models comes first, then what takes longest: what comes last would leave a process idle.
+# What takes longest comes first, with what trains the models: what comes last would leave a process idle. The first
+# three processes take one of the first three of these each, then one of the next three.
 _FLOWS = "tests/integration/flows/"
-_FIRST = ("tests/integration/scoring/", "tests/e2e/", "tests/chaos/", _FLOWS)
+_FIRST = (
+    "tests/e2e/test_up.py",
+    _FLOWS,
+    "tests/integration/scoring/test_loading.py",
+    "tests/e2e/",
+    "tests/unit/house/test_rules.py",
+    "tests/chaos/",
+)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
