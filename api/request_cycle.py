@@ -1,5 +1,6 @@
 """One request on a connection, from its headers to its answer."""
 
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any
@@ -11,7 +12,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCy
 from api.admission import Ticket
 from api.errors import TooSlow
 
-_UPLOAD = b"multipart/"
+_UPLOAD = re.compile(r"/api/projects/[^/]+/models/?")
 
 
 class RequestCycle(RequestResponseCycle):
@@ -34,9 +35,7 @@ class RequestCycle(RequestResponseCycle):
     @property
     def has_own_patience(self) -> bool:
         """Say whether the route itself watches over how long the body takes."""
-        return any(
-            name == b"content-type" and value.lower().startswith(_UPLOAD) for name, value in self.scope["headers"]
-        )
+        return self.scope["method"] == "POST" and _UPLOAD.fullmatch(self.scope["path"]) is not None
 
     def invite_body(self) -> None:
         """Tell a client that waits for a word before it sends its body to send it."""

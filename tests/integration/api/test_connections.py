@@ -52,10 +52,12 @@ def test_headers_that_do_not_come_are_not_waited_for(installation: Installation,
     assert b"connection: close\r\n" in answer
 
 
+@pytest.mark.parametrize("kind", ["application/json", "multipart/form-data; boundary=x"])
 @pytest.mark.parametrize("path", ["/api/projects", PREDICT])
-def test_a_body_that_does_not_come_is_not_waited_for(installation: Installation, path: str) -> None:
+def test_a_body_that_does_not_come_is_not_waited_for(installation: Installation, path: str, kind: str) -> None:
     with connected(installation.base_url) as slow:
-        slow.sendall(request("POST", path, b'{"name":', key=installation.admin_key, Content_Length=500))
+        key = installation.admin_key
+        slow.sendall(request("POST", path, b'{"name":', key=key, Content_Type=kind, Content_Length=500))
         answer = read_all(slow)
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b"application/problem+json" in answer
