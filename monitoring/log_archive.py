@@ -44,11 +44,13 @@ class Archive:
     def keep(self, name: str, batches: pa.RecordBatchReader, facts: dict[str, Any]) -> Archived:
         """Write `<name>.parquet`, read it back, and then `<name>.json` with `facts`: a file without one is not whole.
 
-        What lay there under this name is replaced. Memory is that of a row group. Raises NotVerified, or what the
-        file system or the source of the batches raises.
+        What lay there under this name is replaced. In a folder the files are for their owner only. Memory is that of a
+        row group. Raises NotVerified, or what the file system or the source of the batches raises.
         """
-        path = f"{self._root}/{name}.parquet"
-        self._files.makedirs(path.rpartition("/")[0], exist_ok=True)
+        path, manifest = f"{self._root}/{name}.parquet", f"{self._root}/{name}.json"
+        self._make_folder(path.rpartition("/")[0])
+        if self._files.exists(manifest):  # of an earlier try, of other rows
+            self._files.rm_file(manifest)
         written = self._write(path, batches)
         self._verify(path, written)
         columns = [{"name": field.name, "type": str(field.type)} for field in batches.schema]
@@ -59,12 +61,27 @@ class Archive:
             "fingerprint": str(written.fingerprint),
             "columns": columns,
         }
-        self._put(f"{self._root}/{name}.json", json.dumps(facts | told, indent=1).encode())
+        self._put(manifest, json.dumps(facts | told, indent=1).encode())
         return written
+
+    def _make_folder(self, path: str) -> None:
+        if self._is_local:
+            Path(path).mkdir(mode=0o700, parents=True, exist_ok=True)
+        else:
+            self._files.makedirs(path, exist_ok=True)
+
+    def _draft(self, path: str) -> str:
+        """Return where to write what is to lie at a path; in a folder that is an empty file beside it."""
+        if not self._is_local:
+            return path
+        draft = Path(f"{path}.part")
+        draft.unlink(missing_ok=True)
+        os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        return str(draft)
 
     def _write(self, path: str, batches: pa.RecordBatchReader) -> Archived:
         rows = total = 0
-        partial = f"{path}.part" if self._is_local else path
+        partial = self._draft(path)
         with self._files.open(partial, "wb") as file:
             sink = _Hashed(file)
             with pq.ParquetWriter(cast("BinaryIO", sink), batches.schema, compression="zstd") as writer:
@@ -76,7 +93,7 @@ class Archive:
         return Archived(without_credentials(self._files.unstrip_protocol(path)), rows, sink.sha256.hexdigest(), total)
 
     def _put(self, path: str, content: bytes) -> None:
-        partial = f"{path}.part" if self._is_local else path
+        partial = self._draft(path)
         self._files.pipe_file(partial, content)
         self._settle(partial, path)
 
@@ -117,7 +134,7 @@ def fingerprint(rows: pa.Table | pa.RecordBatch) -> int:
 
 def without_credentials(text: str) -> str:
     """Return text with user and password of every address in it hidden."""
-    return re.sub(r"://[^/@\s]+@", "://********@", text)
+    return re.sub(r"://[^/\s]+@", "://********@", text)
 
 
 def _row_groups(batches: Iterable[pa.RecordBatch]) -> Iterator[pa.Table]:

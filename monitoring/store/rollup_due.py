@@ -72,8 +72,8 @@ _OPEN = """
         AND slice.start = counted.minute
       LEFT JOIN rollup AS hour ON hour.deployment_id = counted.deployment_id AND hour.minutes = 60
         AND hour.start = date_trunc('hour', counted.minute, 'UTC')
-      WHERE slice.log_rows IS DISTINCT FROM counted.log_rows
-        AND (slice.log_rows IS NOT NULL OR hour.log_rows IS DISTINCT FROM counted.of_hour))
+      WHERE slice.log_rows < counted.log_rows
+         OR (slice.log_rows IS NULL AND (hour.log_rows IS NULL OR hour.log_rows < counted.of_hour)))
     + (SELECT count(DISTINCT (deployment_id, minute)) FROM rollup_mark
        WHERE deployment_id = ANY(CAST(:deployment_ids AS uuid[])) AND minute >= :start AND minute < :end)
 """
@@ -157,6 +157,9 @@ def minutes_with_rows(session: Session, deployment_id: uuid.UUID, window: Window
 
 
 def unfolded(session: Session, deployment_ids: Sequence[uuid.UUID], window: Window) -> int:
-    """Return how many minutes of a window of whole hours are not folded as the log has them now, or are marked."""
+    """Return how many minutes of a window of whole hours have rows that are not folded, or are marked.
+
+    A slice that has more rows than the log is no such minute: those rows went, and it keeps them, not what came later.
+    """
     given = {"deployment_ids": list(deployment_ids), "start": window.start, "end": window.end}
     return int(session.execute(text(_OPEN), given).scalar_one())

@@ -15,6 +15,7 @@ from fsspec.implementations.memory import MemoryFileSystem
 from sqlalchemy import text
 from sqlmodel import select
 
+from monitoring import log_archive
 from monitoring.log_archive import without_credentials
 from monitoring.store.database import Database
 from monitoring.store.exports import ExportFailed, export_rows
@@ -70,6 +71,8 @@ def test_the_file_holds_every_column_of_every_row(
     assert manifest["sha256"] == export.sha256
     assert [column["name"] for column in manifest["columns"]] == pl.read_parquet(file).columns
     assert {path.name for path in folder.iterdir()} == {f"{day}.parquet", f"{day}.json"}
+    assert {path.stat().st_mode & 0o777 for path in folder.iterdir()} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
 
 
 def test_exported_rows_go_and_the_file_is_recorded(
@@ -117,6 +120,7 @@ def test_rows_that_come_after_their_day_had_gone_get_a_file_of_their_own(
     go(database, expired, [export_rows(database, str(tmp_path), subject.project_id, expired.day)])
     first = (tmp_path / str(subject.project_id) / f"{expired.day}.parquet").read_bytes()
     late = subject.log(DAY.replace(hour=12, minute=1), hours=1, seed=6)
+    late += subject.log(DAY, hours=1, seed=6)  # of a minute whose slice holds more rows, those that have gone
     replay_marks(database)
     fold(database)
     assert only(database) == expired
@@ -164,6 +168,20 @@ def test_any_fsspec_address_serves_and_what_is_not_there_afterwards_is_noticed(
 
 
 @pytest.mark.usefixtures("rows")
+def test_a_manifest_never_stands_beside_a_file_that_is_not_whole(
+    database: Database, subject: Subject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    day = only(database).day
+    export_rows(database, "memory://again", subject.project_id, day)
+    name = f"/again/{subject.project_id}/{day}"
+    assert MemoryFileSystem.store.keys() >= {f"{name}.parquet", f"{name}.json"}
+    monkeypatch.setattr(log_archive, "fingerprint", lambda _: 1 / 0)  # breaks off in the middle of writing it again
+    with pytest.raises(ExportFailed, match="ZeroDivisionError"):
+        export_rows(database, "memory://again", subject.project_id, day)
+    assert f"{name}.json" not in MemoryFileSystem.store
+
+
+@pytest.mark.usefixtures("rows")
 def test_an_export_that_fails_says_why_and_no_password(database: Database, subject: Subject, tmp_path: Path) -> None:
     day = only(database).day
     (tmp_path / "taken").write_text("a file, where a folder is wanted")
@@ -173,8 +191,8 @@ def test_an_export_that_fails_says_why_and_no_password(database: Database, subje
     with pytest.raises(ExportFailed, match="ConnectionRefusedError") as failed:
         export_rows(database, address, subject.project_id, day)
     assert "s3cret" not in "".join(traceback.format_exception(failed.value))
-    told = without_credentials("Cannot reach ftp://me:s3cret@host/a or s3://key@bucket")
-    assert told == "Cannot reach ftp://********@host/a or s3://********@bucket"
+    told = without_credentials("Cannot reach ftp://me:s3@cret@host/a or s3://key@bucket/a@b")
+    assert told == "Cannot reach ftp://********@host/a or s3://********@bucket/a@b"
 
 
 def test_projects_of_a_day_are_exported_each_for_itself(
