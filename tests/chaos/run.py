@@ -22,6 +22,7 @@ from tests.integration.watch.receivers import Receiver, serving
 
 _RECOVERY_S = 120.0
 _TOLD_S = 200.0  # two minutes' evaluations, and a retry
+_BREACHING_ROUNDS = 6  # then as many without, so that alerts resolve and fire anew
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,8 @@ class Chaos:
         """Run one round; return its account and how many seconds after its last harm all was well again."""
         began = time.monotonic()
         harms = [threading.Thread(target=self._at, args=(began + fault.at_s, fault)) for fault in this.faults]
-        with self._traffic.flowing(self.subject.good, self.subject.bad):
+        is_breaching = (this.number - 1) // _BREACHING_ROUNDS % 2 == 0
+        with self._traffic.flowing(self.subject.good, self.subject.bad if is_breaching else None):
             for harm in harms:
                 harm.start()
             time.sleep(this.seconds)
@@ -139,7 +141,7 @@ def _furnish(client: httpx.Client, trained: TrainedModel, receiver_url: str, dat
             "threshold": 50,
             "severity": "critical",
             "channels": [channel["id"]],
-            "window_minutes": 5,
+            "window_minutes": 1,
             "min_samples": 5,
             "cooldown_minutes": 1,
         },

@@ -57,11 +57,12 @@ class Traffic:
         self._lock = threading.Lock()
 
     @contextmanager
-    def flowing(self, good: str, bad: str) -> Iterator[None]:
-        """Send all the time the block takes."""
+    def flowing(self, good: str, bad: str | None) -> Iterator[None]:
+        """Send all the time the block takes; bad requests too when there is a deployment to refuse them."""
         over = threading.Event()
         senders = [threading.Thread(target=self._send_until, args=(over, good)) for _ in range(_SENDERS)]
-        senders.append(threading.Thread(target=self._breach_until, args=(over, bad)))
+        if bad is not None:
+            senders.append(threading.Thread(target=self._breach_until, args=(over, bad)))
         senders.append(threading.Thread(target=self._label_until, args=(over, good)))
         for sender in senders:
             sender.start()
