@@ -125,9 +125,10 @@ class Replaying:
                 if not replay(session, chunk, datetime.now(UTC)):
                     raise BlockingIOError(f"segment {chunk.segment_id} is replayed by another process")
         except (psycopg.Error, SQLAlchemyError) as error:
-            if not is_about_the_rows(getattr(error, "orig", None) or error):
+            cause = getattr(error, "orig", None) or error
+            if not isinstance(cause, psycopg.Error) or not is_about_the_rows(cause):
                 raise
-            self._refused = kind_of(error)
+            self._refused = kind_of(cause)
             return False
         self._count(chunk)
         return True
