@@ -64,6 +64,8 @@ class Team:
             began = time.monotonic()
             process = await self._start(shared, folder)
             self._processes[place] = process
+            if self._stopping.is_set():
+                process.kill()  # whoever ends the others did not see it yet; it serves nobody
             code = await process.wait()
             self._processes.pop(place, None)
             mark_process_dead(process.pid, str(folder))  # type: ignore[no-untyped-call]
