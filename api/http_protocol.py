@@ -14,7 +14,7 @@ from uvicorn.server import ServerState
 
 from api.admission import RETRY_AFTER_S, SMALL_BYTES, Admission
 from api.crowd import Crowd
-from api.request_cycle import RequestCycle, problem_bytes
+from api.request_cycle import QueueFlow, RequestCycle, problem_bytes
 
 _PREDICTION = re.compile(r"/api/(?:mlops/deployments|mlops/projects|models)/[^/]+/predict/?")
 _MOST_HEADER_BYTES = 64 * 1024
@@ -37,6 +37,7 @@ class BoundedProtocol(HttpToolsProtocol):
     """
 
     cycle: RequestCycle
+    flow: QueueFlow
     pipeline: deque[Any]
 
     def __init__(
@@ -62,6 +63,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Let the connection in, or say at once that there are too many."""
         super().connection_made(transport)
+        self.flow = QueueFlow(transport)
         if not self._crowd.enter(self):
             self._say(503, "There are too many connections: try again soon", retry_after_s=RETRY_AFTER_S)
             self.transport.close()
@@ -105,6 +107,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if before is None or before.response_complete:
             self._begin(self.cycle)
         else:
+            self.flow.is_held = True
             self.flow.pause_reading()
             self.pipeline.appendleft(self.cycle)
 
@@ -134,6 +137,8 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _begin(self, cycle: RequestCycle) -> None:
         """Start what has its turn; a small prediction waits for all of its body first."""
+        if self._lingers or self.transport.is_closing():
+            return  # it came behind a request with which the connection ends
         if not cycle.is_prediction:
             self._start_asgi_task(cycle, self.app)
         elif cycle.more_body and cycle.body_bytes <= SMALL_BYTES:
@@ -191,9 +196,11 @@ class BoundedProtocol(HttpToolsProtocol):
         self._answers += 1
         if self.transport.is_closing():
             return
+        following = self.pipeline.pop() if self.pipeline else None
+        self.flow.is_held = bool(self.pipeline)
         self.flow.resume_reading()
-        if self.pipeline:
-            self._begin(self.pipeline.pop())
+        if following is not None:
+            self._begin(following)
         elif self._arriving == _BODY and self.cycle.response_complete:
             self._linger()
         elif self._arriving == _BETWEEN:

@@ -7,12 +7,24 @@ from typing import Any
 
 import msgspec
 from uvicorn._types import ASGIReceiveEvent, ASGISendEvent
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from api.admission import Ticket
 from api.errors import TooSlow
 
 _UPLOAD = re.compile(r"/api/projects/[^/]+/models/?")
+
+
+class QueueFlow(FlowControl):
+    """Reads nothing more while `is_held`: requests wait behind the one that is being answered."""
+
+    is_held = False
+
+    def resume_reading(self) -> None:
+        """Read on, unless enough has come already."""
+        if not self.is_held:
+            super().resume_reading()
 
 
 class RequestCycle(RequestResponseCycle):

@@ -4,7 +4,8 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
 import httpx
 import pytest
@@ -189,6 +190,23 @@ def test_requests_that_come_all_at_once_are_answered_in_their_order(installation
         hasty.shutdown(socket.SHUT_WR)
         answers = read_all(hasty).split(b"HTTP/1.1 ")[1:]
     assert [answer[:3] for answer in answers] == [b"200", b"401", b"404", b"401", b"200"]
+
+
+def test_of_requests_without_end_on_one_connection_few_are_taken_in(installation: Installation) -> None:
+    """What comes behind a request that is being answered waits with the client, but for what was read with it."""
+    asked = request("GET", "/health/live", Padding="x" * 200)
+    with connected(installation.base_url) as hasty, ThreadPoolExecutor(1) as sending:
+        known = set(installation.app.state.crowd._open)
+        sent = sending.submit(hasty.sendall, 6000 * asked)
+        taken, most = b"", 0
+        while taken.count(b"HTTP/1.1 200 ") < 30:
+            taken += hasty.recv(4096)
+            connections = known | set(installation.app.state.crowd._open)
+            most = max(most, *(len(each.pipeline) for each in connections))
+        hasty.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):
+            sent.result()
+    assert 0 < most < 2000
 
 
 def test_a_client_that_asks_first_is_told_to_send_its_body(installation: Installation) -> None:
