@@ -13,11 +13,13 @@ from monitoring.windows import Window
 MINUTE = timedelta(minutes=1)
 CLOSES_AFTER = timedelta(seconds=2)
 COMPARED = timedelta(hours=2)
+IDLE = timedelta(days=7)
 MINUTES_KEPT = timedelta(days=35)
 _MOST_MARKS = 20_000
 
 # A deployment's counts are looked up by their key: what comes after `folded_until`, and what was folded lately, to
-# compare. A clock that was ahead leaves `folded_until` ahead: then all from a little before now is compared.
+# compare, unless that was long ago: deployments that nobody calls any more cost nothing. A clock that was ahead leaves
+# `folded_until` ahead: then all from a little before now is compared.
 _UNFOLDED = """
     SELECT deployment.id AS deployment_id, counted.minute, counted.log_rows
     FROM deployment LEFT JOIN rollup_progress AS progress ON progress.deployment_id = deployment.id
@@ -30,6 +32,7 @@ _UNFOLDED = """
         (SELECT minute, sum(row_count)::bigint AS log_rows FROM inference_count
          WHERE deployment_id = deployment.id AND minute < :closed AND minute < progress.folded_until
            AND minute >= least(progress.folded_until, :closed) - CAST(:compared AS interval)
+           AND progress.folded_until > :closed - CAST(:idle AS interval)
          GROUP BY minute)
     ) AS counted
     LEFT JOIN rollup ON rollup.deployment_id = deployment.id AND rollup.minutes = 1 AND rollup.start = counted.minute
@@ -136,7 +139,7 @@ def find_due(session: Session, *, now: datetime, bounds: Bounds, left_out: Colle
     limit = bounds.minutes + 1
     given = {"closed": closed_until(now), "kept_from": minutes_kept_from(now), "left_out": list(left_out)}
     due = Due()
-    for found in session.execute(text(_UNFOLDED), given | {"compared": COMPARED, "limit": limit}):
+    for found in session.execute(text(_UNFOLDED), given | {"compared": COMPARED, "idle": IDLE, "limit": limit}):
         if not due.take(found.deployment_id, {found.minute: found.log_rows}, bounds):
             break
         due.reached[found.deployment_id] = found.minute + MINUTE

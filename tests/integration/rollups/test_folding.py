@@ -158,6 +158,9 @@ def test_late_rows_are_found_by_comparing_and_older_ones_by_their_mark(
     assert slices(database) == after
     with database.transaction() as session:
         assert missing(session, deployment_id) == 0
+    store(database, deployment_id, requests_between(END - EVERY, END, EVERY, seed=9))
+    assert fold(database, now=NOW + timedelta(days=8)) == Folded()  # idle for so long: nothing is looked at
+    assert fold(database, now=NOW + timedelta(days=6)).slices == 1
 
 
 def test_late_feedback_corrects_its_minute_and_hour(database: Database, deployment_id: uuid.UUID) -> None:
