@@ -117,6 +117,7 @@ class Tally:
     def _of(self, minute: int) -> MinuteTally:
         counts = self._minutes.get(minute)
         if counts is None:
+            self.forget_old()
             counts = self._minutes[minute] = MinuteTally()
         counts.changed_at = time.monotonic()
         self._changed.add(minute)
