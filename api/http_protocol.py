@@ -137,8 +137,6 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _begin(self, cycle: RequestCycle) -> None:
         """Start what has its turn; a small prediction waits for all of its body first."""
-        if self._lingers or self.transport.is_closing():
-            return  # it came behind a request with which the connection ends
         if not cycle.is_prediction:
             self._start_asgi_task(cycle, self.app)
         elif cycle.more_body and cycle.body_bytes <= SMALL_BYTES:
