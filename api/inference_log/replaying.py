@@ -57,7 +57,7 @@ class Replaying:
         try:
             self._replay_all()
             self._failing = None
-        except (psycopg.Error, SQLAlchemyError, OSError) as error:
+        except Exception as error:
             if self._failing != (said := kind_of(error)):
                 logger.warning("the spool is not replayed just now: %s", error)
             self._failing = said

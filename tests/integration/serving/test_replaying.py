@@ -8,12 +8,13 @@ from pathlib import Path
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session
 
+from api.inference_log.records import encode_header, encode_record, segment_id_of
 from api.inference_log.replaying import Replaying
 from api.inference_log.spool import Spool, SpoolBounds
 from monitoring.store.database import Database
 from monitoring.store.ids import new_id
 from tests.integration.serving.log_rows import a_request, stored_ids
-from tests.integration.serving.spools import a_deployment, as_spooled
+from tests.integration.serving.spools import a_deployment, as_spooled, replay_left_behind
 
 
 class Busy(Database):
@@ -44,3 +45,14 @@ def test_rows_are_not_set_aside_because_all_connections_are_taken(database: Data
     assert spool.figures.replayed_rows == len(stored_ids(database, deployment_id)) == 2
     spool.close()
     busy.close()
+
+
+def test_a_segment_that_cannot_be_understood_does_not_end_replaying(database: Database, tmp_path: Path) -> None:
+    worker_id = new_id()
+    segment_id = segment_id_of(worker_id, "000001.seg")
+    (tmp_path / str(worker_id)).mkdir()
+    record = encode_record(as_spooled(a_request(a_deployment(database))), segment_id)
+    segment = tmp_path / str(worker_id) / "000001.seg"
+    segment.write_bytes(encode_header(segment_id, worker_id, "no column, 1") + record)
+    replay_left_behind(database, tmp_path)
+    assert segment.exists()
