@@ -57,19 +57,20 @@ class WorkerFolder:
 
 
 def create_folder(spool: Path, worker_id: uuid.UUID) -> WorkerFolder:
-    """Make this process's folder; it is locked before others can see it. Raises OSError."""
+    """Make this process's folder; it is locked before others can see it. Raises OSError: then try again."""
     spool.mkdir(parents=True, exist_ok=True, mode=0o700)
-    making = spool / f".{worker_id}"
+    folder = spool / str(worker_id)
+    making = folder if folder.exists() else spool / f".{worker_id}"
     making.mkdir(exist_ok=True, mode=0o700)
     lock = os.open(making / _LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        making.rename(spool / str(worker_id))
+        making.rename(folder)
         sync_folder(spool)
     except OSError:
         os.close(lock)
         raise
-    return WorkerFolder(spool / str(worker_id), worker_id, lock)
+    return WorkerFolder(folder, worker_id, lock)
 
 
 def adopt_folders(spool: Path, own: uuid.UUID) -> Iterator[WorkerFolder]:
