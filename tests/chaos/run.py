@@ -22,7 +22,7 @@ from tests.integration.watch.receivers import Receiver, serving
 
 _RECOVERY_S = 120.0
 _TOLD_S = 200.0  # two minutes' evaluations, and a retry
-_BREACHING_ROUNDS = 6  # then as many without, so that alerts resolve and fire anew
+_BREACHING_ROUNDS = 15  # then as many without, so that alerts resolve and fire anew
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def _furnish(client: httpx.Client, trained: TrainedModel, receiver_url: str, dat
             "threshold": 50,
             "severity": "critical",
             "channels": [channel["id"]],
-            "window_minutes": 1,
+            "window_minutes": 3,
             "min_samples": 5,
             "cooldown_minutes": 1,
         },
