@@ -8,7 +8,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from api.health import Check
+from api.health import PATIENCE_S, Check
 from api.schemas.health import PartHealth
 from monitoring.rules import SEVERITIES
 from monitoring.store.database import Database
@@ -65,6 +65,10 @@ def watch_check(database: Database) -> Check:
         )
 
     async def check() -> PartHealth:
-        return await asyncio.to_thread(look)
+        try:
+            async with asyncio.timeout(PATIENCE_S * 0.75):
+                return await asyncio.to_thread(look)
+        except TimeoutError:
+            return PartHealth("degraded", "PostgreSQL does not answer (TimeoutError)")
 
     return check

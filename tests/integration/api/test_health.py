@@ -1,5 +1,6 @@
 """Liveness, readiness, metrics, and the OpenAPI page."""
 
+import asyncio
 import re
 import threading
 import uuid
@@ -13,12 +14,15 @@ import pytest
 from sqlalchemy import make_url, text
 
 from api.app import create_app
+from api.health import examine
 from api.settings import Settings
+from api.watch_metrics import watch_check
 from monitoring.store.alert_tables import AlertRule
 from monitoring.store.database import Database
 from tests.integration.alerts.furnishing import add_deployment
 from tests.integration.api.conftest import client_of
 from tests.integration.api.serving import served
+from tests.integration.watch.receivers import deaf_port
 
 RULE = {
     "name": "errors",
@@ -146,3 +150,11 @@ def test_the_schema_page_needs_no_internet(base_url: str) -> None:
         answer = httpx.get(base_url + unknown)
         assert answer.status_code == 404
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_database_that_hangs_is_no_reason_to_call_the_watch_down() -> None:
+    with deaf_port() as address:
+        database = Database(address.replace("http://", "postgresql://nobody@") + "nothing")
+        health = asyncio.run(examine({"watch": watch_check(database)}))
+        database.close()
+    assert health.parts["watch"].state == "degraded"
