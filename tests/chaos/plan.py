@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 Kind = Literal[
     "api killed",
@@ -15,16 +15,7 @@ Kind = Literal[
     "disk full",
     "up killed",
 ]
-KINDS: Final[tuple[Kind, ...]] = (
-    "api killed",
-    "postgres killed",
-    "backends killed",
-    "postgres hangs",
-    "prefect killed",
-    "worker killed",
-    "disk full",
-    "up killed",
-)
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 _WEIGHTS: Final = (4, 4, 2, 3, 1, 1, 2, 1)
 
 
